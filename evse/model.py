@@ -1,0 +1,84 @@
+"""The station as facts: EVSEs, connectors and the token that is charging there.
+
+Facts only: what follows from them (status, availability of a connector) is computed where it is needed.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Reading of a meter: (measurand, phase or None) -> value in Wh, W, A, V, Hz, Percent or Celsius.
+if TYPE_CHECKING:
+    Values = dict[tuple[str, str | None], float]
+
+REGISTER = ("Energy.Active.Import.Register", None)
+
+
+class Connector:
+    """One outlet of an EVSE: `type` is a ConnectorEnum word, `tethered` means the cable hangs on the station."""
+
+    __slots__ = ("id", "type", "tethered")
+
+    def __init__(self, id: int, type: str = "cType2", tethered: bool = True) -> None:
+        self.id = id
+        self.type = type
+        self.tethered = tethered
+
+
+class Token:
+    """An identification token: the text and its kind (IdTokenEnum: "ISO14443", "Central", "NoAuthorization", ...)."""
+
+    __slots__ = ("id_token", "kind")
+
+    def __init__(self, id_token: str, kind: str = "ISO14443") -> None:
+        self.id_token = id_token
+        self.kind = kind
+
+    def payload(self) -> dict[str, Any]:
+        """As IdTokenType."""
+        return {"idToken": self.id_token, "type": self.kind}
+
+    def __eq__(self, other: object) -> bool:
+        """The same token; case does not matter. [IdTokenType: case insensitive]"""
+        return isinstance(other, Token) and self.id_token.lower() == other.id_token.lower()
+
+    def __hash__(self) -> int:
+        return hash(self.id_token.lower())
+
+
+class Evse:
+    """Facts of one EVSE, as told by the charging side. All but `id` and `connectors` change with time.
+
+    plugged         number of the connector whose cable is plugged into a vehicle, None
+    authorized      the live authorization (a Token), None
+    power_path      the contactor is confirmed closed
+    charging_state  ChargingStateEnum: Idle, EVConnected, Charging, SuspendedEV, SuspendedEVSE
+    faults          present faults: code -> detail
+    values, signed  latest meter reading and its signed form; `values_when` its monotonic time, None before the first
+    """
+
+    __slots__ = (
+        "id", "connectors", "phases", "max_current_a",
+        "plugged", "authorized", "power_path", "charging_state", "faults", "values", "signed", "values_when",
+    )  # fmt: skip
+
+    def __init__(self, id: int, connectors: list[Connector], phases: int = 3, max_current_a: float = 32.0) -> None:
+        self.id = id
+        self.connectors = {connector.id: connector for connector in connectors}
+        self.phases = phases
+        self.max_current_a = max_current_a
+        self.plugged: int | None = None
+        self.authorized: Token | None = None
+        self.power_path = False
+        self.charging_state = "Idle"
+        self.faults: dict[str, str] = {}
+        self.values: Values = {}
+        self.signed: dict[str, Any] | None = None
+        self.values_when: float | None = None
+
+    @property
+    def register_wh(self) -> float | None:
+        """The meter's import register in Wh, None before the first reading."""
+        return self.values.get(REGISTER)

@@ -1,0 +1,531 @@
+"""The OCPP engine, sans-I/O: facts and frames go in; frames and effects come out.
+
+    engine.connected("ocpp2.0.1")               the shell tells what happened ...
+    engine.fact("plugged", 1, 1)
+    engine.receive('[3,"...",{...}]')
+    engine.frames, engine.effects               ... and drains what is to be done, after every call
+    engine.next_timer(), engine.run_timers()    one timer
+
+The engine is also the context (`ctx`) of the blocks: what they may use is public and documented here.
+"""
+
+from __future__ import annotations
+
+from _collections import deque
+
+from evse.errors import CsmsError, StoreError
+from evse.ocpp import registry, rpc
+from evse.ocpp.queue import Call, Outbox
+from evse.ocpp.schema import SchemaError, rpc_code
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from evse.clock import Clock, Timer, Timers
+    from evse.model import Evse
+    from evse.ocpp.device_model import DeviceModel
+    from evse.ocpp.schema import Tables
+    from evse.shell.log import Log
+    from evse.store.documents import Documents
+    from evse.store.journal import Journal
+
+    Handler = Callable[[dict[str, Any]], Any]
+    Done = Callable[[dict[str, Any] | None, CsmsError | None], Any]
+
+VERSIONS = {"ocpp1.6": "1.6", "ocpp2.0.1": "2.0.1", "ocpp2.1": "2.1"}
+ANSWER_WITHIN_S = 30.0
+# Answers that the CSMS waits for at the same time; more are refused.
+OPEN_ANSWERS = 32
+# Events that wait in RAM while the flash refuses to take them; beyond, droppable ones go first, then the newest.
+UNSAVED_EVENTS = 100
+SAVE_AGAIN_S = 5.0
+
+
+class Later:
+    """An answer to the CSMS that is not known yet: `set(answer)` or `refuse(code, detail)` gives it, once."""
+
+    __slots__ = ("_done",)
+
+    def __init__(self) -> None:
+        self._done: Callable[[Any], None] | None = None
+
+    def when_set(self, done: Callable[[Any], None]) -> None:
+        self._done = done
+
+    def set(self, answer: dict[str, Any]) -> None:
+        """Answers; nothing happens if it was answered before, or the connection is gone."""
+        done, self._done = self._done, None
+        if done is not None:
+            done(answer)
+
+    def refuse(self, code: str, detail: str = "") -> None:
+        """Answers with a CALLERROR."""
+        done, self._done = self._done, None
+        if done is not None:
+            done(CsmsError(code, detail))
+
+
+class Engine:
+    """One charging station's OCPP, for every version: see the module's text.
+
+    station   static description: vendor, model, serial, firmware, ... and behaviour settings; what is not known is absent
+    tables    callable: version -> Tables (loaded when that version is first spoken)
+    load      callable: dotted module name -> module; for tests; default is the import system
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        timers: Timers,
+        journal: Journal,
+        documents: Documents,
+        model: DeviceModel,
+        station: dict[str, Any],
+        evses: dict[int, Evse],
+        tables: Callable[[str], Tables],
+        log: Log,
+        random: Callable[[int], bytes],
+        blocks: dict[str, str] | None = None,
+    ) -> None:
+        self.clock = clock
+        self.timers = timers
+        self.journal = journal
+        self.documents = documents
+        self.model = model
+        self.station = station
+        self.evses = evses
+        self.log = log
+        self.random = random
+        self.faults: dict[str, str] = {}
+        self.frames: deque[str] = deque()
+        self.effects: deque[tuple[Any, ...]] = deque()
+        self.version: str | None = None
+        self.tables: Tables = None  # type: ignore[assignment]  # set by the first connected()
+        self.is_connected = False
+        self.online = False
+        self._tables_of = tables
+        self._overrides = blocks or {}
+        self._blocks: dict[str, Any] = {}
+        self._dialects: dict[str, Any] = {}
+        self._handlers: dict[str, Handler] = {}
+        self._open: dict[str, Timer] = {}
+        self._unsaved: list[tuple[list[Any], dict[str, Any] | None, bool]] = []
+        self._save_timer: Timer | None = None
+        self._busy = False
+        self._outbox = Outbox(self)
+
+    # -- facts and frames in ---------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Once, after construction: blocks with kept state take up what a power cut interrupted."""
+        for key in sorted(self.journal.state):
+            if (name := key.partition(":")[0]) in registry.ACTIONS:
+                self.block(name)
+        self._enter(self._tell, "started")
+
+    def fact(self, name: str, *args: Any) -> None:
+        """A fact from the charging side or from a block; `args[0]` is an EVSE id, or None for the station.
+
+        An unknown EVSE id is logged and ignored.
+        """
+        if args and isinstance(args[0], int):
+            evse = self.evses.get(args[0])
+            if evse is None:
+                self.log.error("a fact about an EVSE that does not exist", fact=name, evse=args[0])
+                return
+            self._note(name, evse, args[1:])
+            args = (evse, *(() if name == "reading" else args[1:]))
+        elif name in ("fault", "cleared") and args[0] is None:
+            self._note_fault(name, self.faults, args[1:])
+        self._enter(self._tell, name, *args)
+
+    def token_presented(self, evse_ids: tuple[int, ...], id_token: str, kind: str = "ISO14443") -> None:
+        """A token at a reader that belongs to these EVSEs."""
+        evses = [self.evses[id] for id in evse_ids if id in self.evses]
+        self._enter(self._tell, "token", evses, id_token, kind)
+
+    def connected(self, subprotocol: str) -> None:
+        """The WebSocket is open and speaks `subprotocol`. Raises CsmsError for one that we do not speak."""
+        version = VERSIONS.get(subprotocol)
+        if version is None:
+            raise CsmsError("NotSupported", f"subprotocol {subprotocol!r}")
+        if version != self.version:
+            self.version = version
+            self.tables = self._tables_of(version)
+            self._dialects.clear()
+        self.is_connected = True
+        self._outbox.connected()
+        self._enter(self._tell, "connected")
+
+    def disconnected(self) -> None:
+        """The WebSocket is gone."""
+        self.is_connected = False
+        self.online = False
+        self.frames.clear()
+        for timer in self._open.values():
+            timer.cancel()
+        self._open.clear()
+        self._enter(self._outbox.disconnected)
+        self._enter(self._tell, "disconnected")
+
+    def accepted(self) -> None:
+        """The boot block: the CSMS accepted our BootNotification; everything may be said from now on."""
+        self.online = True
+        self._tell("accepted")
+
+    def receive(self, text: str) -> None:
+        """A frame from the CSMS. Never raises for what is in it."""
+        if self.is_connected:
+            self._enter(self._receive, text)
+
+    def next_timer(self) -> float | None:
+        """Monotonic time at which `run_timers()` wants to be called, None for never."""
+        return self.timers.next()
+
+    def run_timers(self) -> None:
+        """Runs what is due."""
+        self._enter(self.timers.run, self.clock.now())
+
+    def on(self, action: str, handler: Handler | None) -> None:
+        """Message mode: `handler(payload) -> payload | Later` answers `action` before any block does; None removes it."""
+        if handler is None:
+            self._handlers.pop(action, None)
+        else:
+            self._handlers[action] = handler
+
+    def request(self, action: str, payload: dict[str, Any], done: Done | None = None) -> None:
+        """Message mode: sends any CALL in the words of the version spoken; `done(answer, error)`."""
+        self._outbox.add(Call(None, action, payload, done, False, True, self.journal.last_seq))
+        self._enter(int)
+
+    def send(self, action: str, payload: dict[str, Any]) -> None:
+        """Message mode, 2.1: a SEND. Raises SchemaError; dropped while there is no connection."""
+        if self.version == "2.1" and self.is_connected:
+            self.tables.check(action, payload)
+            self.frames.append(rpc.send(self._outbox.unsolicited_id(), action, payload))
+
+    # -- what blocks use -------------------------------------------------------------------------------------------
+
+    def block(self, name: str) -> Any:
+        """The block of that name, loaded when first asked for; None if there is none or it is switched off."""
+        block = self._blocks.get(name, self)
+        if block is self:
+            block = None
+            if name in registry.ACTIONS:
+                target = self._overrides.get(name, f"evse.ocpp.blocks.{name}.block:Block")
+                if target:
+                    module, _, cls = target.partition(":")
+                    block = getattr(_import(module), cls)(self)
+            self._blocks[name] = block
+        return block
+
+    def call(
+        self, block: Any, event: str, data: dict[str, Any], done: Done | None = None, *, urgent: bool = False, early: bool = False
+    ) -> None:
+        """Queues a CALL that may be lost. `event` and `data` are in 2.1 words; `done(answer, error)` hears the end.
+
+        `early`: also before BootNotification was accepted. `urgent`: ahead of the journal's events.
+        """
+        self._outbox.add(Call(block.name, event, data, done, urgent, early, self.journal.last_seq))
+
+    def record(
+        self,
+        block: Any,
+        event: str,
+        row: Any,
+        *,
+        droppable: bool = False,
+        durable: bool = True,
+        keep: dict[str, Any] | None = None,
+    ) -> None:
+        """Journals an event that must not be lost, and what is to be kept, as one atomic write; delivered in order."""
+        entry = [block.name, event, row, 1] if droppable else [block.name, event, row]
+        if self._unsaved or not self._save(entry, keep, durable):
+            self._keep_unsaved(entry, keep, durable)
+
+    def keep(self, **state: Any) -> None:
+        """Keeps small state over a power cut: name -> JSON value, None forgets it. Names begin with the block's."""
+        try:
+            self.journal.write(keep=state)
+        except StoreError as error:
+            self.log.error("the store refused state", why=str(error))
+
+    def effect(self, name: str, *args: Any) -> None:
+        """Asks the shell or the charging side for something."""
+        self.effects.append((name, *args))
+
+    def later(self) -> Later:
+        """An answer that a block returns now and gives later."""
+        return Later()
+
+    @staticmethod
+    def is_droppable(entry: Any) -> bool:
+        """Whether a journal entry may go when the flash is full: intermediate samples only."""
+        return len(entry) > 3
+
+    # -- the words of the version ----------------------------------------------------------------------------------
+
+    def say(self, block: str | None, event: str, data: dict[str, Any]) -> tuple[str, dict[str, Any], Any] | None:
+        """(action, payload, reader of the answer) of an event, None if this version has no words for it.
+
+        Raises SchemaError if the payload breaks the schema.
+        """
+        if block is None:
+            self.tables.check(event, data)
+            return event, data, None
+        said = self._dialect(block).EVENTS.get(event) if self._dialect(block) else None
+        if said is None:
+            if self.version == "1.6":
+                return None
+            said = (event, None, None)
+        action, write, read = said
+        payload = write(data, self) if write else data
+        if payload is None:
+            return None
+        return action, self._outgoing(action, payload), read
+
+    def say_record(self, block: str, event: str, row: Any) -> tuple[str, dict[str, Any], Any, bool] | None:
+        """(action, payload, reader of the answer, whether the row is said by this) of a journaled row, None: nothing to say."""
+        dialect = self._dialect(block)
+        codec = dialect.RECORDS.get(event) if dialect else None
+        said = codec[0](row, self) if codec else None
+        if said is None:
+            return None
+        action, payload, final = said
+        read = codec[1]
+        return action, self._outgoing(action, payload), (lambda answer: read(action, answer)) if read else None, final
+
+    def _outgoing(self, name: str, payload: dict[str, Any]) -> dict[str, Any]:
+        if self.version == "2.0.1":
+            payload = self.tables.trim(name, payload)
+        self.tables.check(name, payload)
+        return payload
+
+    def _dialect(self, block: str) -> Any:
+        """The wire forms of a block in the version spoken; None if it has none there."""
+        if block not in self._dialects:
+            suffix = "v16" if self.version == "1.6" else "v2"
+            package = self._overrides.get(block, "").partition(":")[0]
+            own = _import(package) if package else None
+            self._dialects[block] = getattr(own, suffix, None) or _import(f"evse.ocpp.blocks.{block}.{suffix}")
+        return self._dialects[block]
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _enter(self, call: Callable[..., Any], *args: Any) -> None:
+        """Every way in ends here: does the work, then sends what became possible."""
+        if self._busy:
+            call(*args)
+            return
+        self._busy = True
+        try:
+            call(*args)
+            self._outbox.pump()
+        except StoreError as error:
+            self.log.error("the store refused a write", why=str(error))
+        finally:
+            self._busy = False
+
+    def pump(self) -> None:
+        """Sends what became possible outside of the ways in (a retry)."""
+        self._enter(int)
+
+    def _tell(self, name: str, *args: Any) -> None:
+        must = registry.FACTS.get(name, ())
+        method = "on_" + name
+        for block_name in must:
+            if (hear := getattr(self.block(block_name), method, None)) is not None:
+                hear(*args)
+        for block_name in registry.HEARS.get(name, ()):
+            block = self._blocks.get(block_name)
+            if block is not None and block_name not in must and (hear := getattr(block, method, None)) is not None:
+                hear(*args)
+
+    def _note(self, name: str, evse: Evse, args: tuple[Any, ...]) -> None:
+        """Writes a fact down in the EVSE that it is about."""
+        if name == "plugged":
+            evse.plugged = args[0]
+        elif name == "unplugged":
+            evse.plugged = None
+        elif name == "charging_state":
+            evse.charging_state = args[0]
+        elif name == "power_path":
+            evse.power_path = args[0]
+        elif name == "reading":
+            evse.values, evse.signed = args
+            evse.values_when = self.clock.now()
+        elif name in ("fault", "cleared"):
+            self._note_fault(name, evse.faults, args)
+        elif name == "connection_timeout":
+            evse.authorized = None
+
+    @staticmethod
+    def _note_fault(name: str, faults: dict[str, str], args: tuple[Any, ...]) -> None:
+        if name == "fault":
+            faults[args[0]] = args[1]
+        else:
+            faults.pop(args[0], None)
+
+    def _receive(self, text: str) -> None:
+        try:
+            frame = rpc.parse(text)
+        except rpc.RpcError as error:
+            self._malformed(error)
+            return
+        kind = frame[0]
+        if kind == rpc.CALL:
+            self._called(frame[1], frame[2], frame[3])
+        elif kind == rpc.RESULT:
+            if not self._outbox.answered(frame[1], frame[2]):
+                self.log.debug("an answer that nobody waits for", id=frame[1])
+        elif kind == rpc.ERROR:
+            if not self._outbox.refused(frame[1], frame[2], frame[3]):
+                self.log.warning("the CSMS reports an error", id=frame[1], code=frame[2][:50], why=frame[3][:255])
+        elif kind == rpc.RESULT_ERROR:
+            self.log.warning("the CSMS could not process our answer", id=frame[1], code=frame[2][:50], why=frame[3][:255])
+        else:
+            self._sent(frame[2], frame[3])
+
+    def _malformed(self, error: rpc.RpcError) -> None:
+        self.log.warning("the CSMS sent no valid frame", why=str(error))
+        self._security_event("InvalidMessages", error.code)
+        if not error.answer:
+            # The answer to our own call, but unreadable: do not wait for its time-out.
+            self._outbox.refused(error.id, error.code, error.description)
+        elif self.version != "1.6":
+            self.frames.append(rpc.error(error.id, error.code, error.description))
+        elif error.id != rpc.UNKNOWN_ID and error.code != "MessageTypeNotSupported":
+            # 1.6 has no framework error, and ignores message types that it does not know. [1.6J §4.1.3, §4.2.3]
+            code = rpc_code("1.6", "format") if error.code == "FormatViolation" else "ProtocolError"
+            self.frames.append(rpc.error(error.id, code, error.description))
+
+    def _called(self, id: str, action: str, payload: dict[str, Any]) -> None:
+        """A CALL: answered by a message-mode handler, else by its block."""
+        if id in self._open:
+            self.frames.append(rpc.error(id, "GenericError" if self.version == "1.6" else "RpcFrameworkError", "this message id is in use"))
+            return
+        try:
+            answer = self._handle(action, payload)
+        except SchemaError as error:
+            self._security_event("InvalidMessages", f"{action}: {error}")
+            answer = CsmsError(rpc_code(self.version or "", error.rule), str(error))
+        except CsmsError as error:
+            answer = error
+        except StoreError as error:
+            answer = CsmsError("InternalError", str(error))
+        except Exception as error:  # a defect of a block must not become a way to stop the station from outside
+            self.log.error("a defect while a request was handled", action=action, why=type(error).__name__)
+            answer = CsmsError("InternalError", "the request could not be processed")
+        if not isinstance(answer, tuple):
+            self._answer(id, action, None, answer)
+            return
+        result, write = answer
+        if not isinstance(result, Later):
+            self._answer(id, action, write, result)
+        elif len(self._open) >= OPEN_ANSWERS:
+            self._answer(id, action, None, CsmsError("InternalError", "too many requests are open"))
+        else:
+            self._open[id] = self.timers.at(self.clock.now() + ANSWER_WITHIN_S, result.refuse, "InternalError", "no result in time")
+            result.when_set(lambda known: self._enter(self._answer_later, id, action, write, known))
+
+    def _handle(self, action: str, payload: dict[str, Any]) -> Any:
+        """(answer, writer of the answer). Raises SchemaError and CsmsError."""
+        if not self.tables.knows(action):
+            raise CsmsError("NotImplemented", f"{action[:50]} is not known in OCPP {self.version}")
+        handler = self._handlers.get(action)
+        if handler is not None:
+            self.tables.check(action, payload)
+            return handler(payload), None
+        name = registry.block_of(action)
+        block = self.block(name) if name else None
+        dialect = self._dialect(name) if name and block is not None else None
+        route = dialect.CALLS.get(action) if dialect is not None else None
+        if route is None:
+            raise CsmsError("NotSupported", f"{action} is not supported by this charging station")
+        if not self.online and (refusal := self.block("boot").admits(action)) is not None:
+            raise CsmsError(refusal, "the charging station is not accepted by the CSMS")
+        self.tables.check(action, payload)
+        method, read, write = route
+        return getattr(block, method)(read(payload) if read else payload), write
+
+    def _answer_later(self, id: str, action: str, write: Any, known: Any) -> None:
+        timer = self._open.pop(id, None)
+        if timer is not None:
+            timer.cancel()
+            self._answer(id, action, write, known)
+
+    def _answer(self, id: str, action: str, write: Any, answer: Any) -> None:
+        """Puts the CALLRESULT or CALLERROR into `frames`; an answer of ours that breaks the schema is an InternalError."""
+        if not isinstance(answer, CsmsError):
+            try:
+                payload = self._outgoing(action + "Response", write(answer) if write else answer)
+                self.frames.append(rpc.result(id, payload))
+                return
+            except SchemaError as error:
+                self.log.error("an answer of this station breaks the schema", action=action, why=str(error))
+                answer = CsmsError("InternalError", "the answer could not be written")
+        self.frames.append(rpc.error(id, answer.code, answer.detail))
+
+    def _sent(self, action: str, payload: dict[str, Any]) -> None:
+        """A SEND: no answer, whatever it is; only message mode can use it."""
+        handler = self._handlers.get(action)
+        if handler is None or self.version != "2.1":
+            self.log.info("a SEND that nobody listens to", action=action[:50])
+            return
+        try:
+            self.tables.check(action, payload)
+        except SchemaError as error:
+            self.log.warning("a SEND breaks the schema", action=action, why=str(error))
+            return
+        handler(payload)
+
+    def invalid_answer(self, id: str, action: str, error: SchemaError) -> None:
+        """The CSMS's answer to our call breaks the schema: 2.1 tells it so by a CALLRESULTERROR. [2.1 part 4 §4.2.3]"""
+        self.log.warning("an answer of the CSMS breaks the schema", action=action, why=str(error))
+        self._security_event("InvalidMessages", f"{action}Response: {error}")
+        if self.version == "2.1":
+            self.frames.append(rpc.result_error(id, rpc_code("2.1", error.rule), str(error)))
+
+    def _security_event(self, type: str, tech_info: str) -> None:
+        security = self.block("security")
+        if security is not None:
+            security.event(type, tech_info=tech_info)
+
+    def _save(self, entry: list[Any], keep: dict[str, Any] | None, durable: bool) -> bool:
+        try:
+            self.journal.write(entry, keep, durable)
+        except StoreError as error:
+            self.log.error("an event could not be journaled and waits in memory", why=str(error))
+            return False
+        return True
+
+    def _keep_unsaved(self, entry: list[Any], keep: dict[str, Any] | None, durable: bool) -> None:
+        if len(self._unsaved) >= UNSAVED_EVENTS:
+            for index, (waiting, kept, _) in enumerate(self._unsaved):
+                if self.is_droppable(waiting) and not kept:
+                    del self._unsaved[index]
+                    break
+            else:
+                self.log.error("an event is lost: the store takes nothing", record=entry[1])
+                return
+        self._unsaved.append((entry, keep, durable))
+        if self._save_timer is None:
+            self._save_timer = self.timers.at(self.clock.now() + SAVE_AGAIN_S, self._save_again)
+
+    def _save_again(self) -> None:
+        self._save_timer = None
+        while self._unsaved and self._save(*self._unsaved[0]):
+            del self._unsaved[0]
+        if self._unsaved:
+            self._save_timer = self.timers.at(self.clock.now() + SAVE_AGAIN_S, self._save_again)
+
+
+def _import(name: str) -> Any:
+    """The module of a dotted name. Raises ImportError."""
+    module = __import__(name)
+    for part in name.split(".")[1:]:
+        module = getattr(module, part)
+    return module

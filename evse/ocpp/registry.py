@@ -1,0 +1,66 @@
+"""The newcomer's map: which blocks there are, which block answers which action, who hears which fact.
+
+A block is a folder `evse/ocpp/blocks/<name>` with `block.py` (class Block: the rules of the use case), `v16.py` and
+`v2.py` (its wire forms). It is loaded when its first action or fact arrives. The station file's `[ocpp.blocks]` names
+replacements ("module:Class"); a replaced block keeps the wire forms unless its module has its own.
+"""
+
+# Actions that the CSMS may call, by block; one table serves the three versions, as no name means two things.
+ACTIONS = {
+    "boot": "",
+    "authorization": "ClearCache",
+    "transactions": "GetTransactionStatus",
+    "metering": "",
+    "configuration": "ChangeConfiguration GetBaseReport GetConfiguration GetReport GetVariables SetVariables",
+    "availability": "ChangeAvailability",
+    "remote": "ExtendedTriggerMessage RemoteStartTransaction RemoteStopTransaction RequestStartTransaction"
+    " RequestStopTransaction TriggerMessage UnlockConnector",
+    "reset": "Reset",
+    "data_transfer": "DataTransfer",
+    "security": "",
+}
+
+# Facts that load the blocks which must hear them, in this order.
+FACTS = {
+    "started": ("security", "boot", "availability"),
+    "connected": ("boot", "availability"),
+    "accepted": ("availability", "metering"),
+    "plugged": ("transactions", "availability"),
+    "token": ("authorization",),
+    "authorized": ("transactions", "metering", "availability"),
+    "fault": ("availability",),
+    "cleared": ("availability",),
+}
+
+# Facts that only reach blocks which are loaded already, in this order.
+HEARS = {
+    "unplugged": ("transactions", "authorization", "availability"),
+    "charging_state": ("transactions", "availability"),
+    "power_path": ("transactions", "availability"),
+    "reading": ("transactions", "metering"),
+    "fault": ("transactions", "remote"),
+    "lock": ("remote",),
+    "stopped": ("transactions", "authorization", "reset", "remote", "availability"),
+    "connection_timeout": ("transactions", "authorization", "availability"),
+    "transaction_started": ("metering", "availability"),
+    "transaction_ended": ("metering", "availability", "reset", "remote"),
+    "disconnected": ("boot", "availability", "configuration", "metering", "authorization"),
+    "clock_changed": ("metering", "transactions", "security"),
+}
+
+# Messages that TriggerMessage may ask for, by the 2.x name, and who sends them.
+TRIGGERS = {
+    "BootNotification": "boot",
+    "Heartbeat": "boot",
+    "StatusNotification": "availability",
+    "MeterValues": "metering",
+    "TransactionEvent": "transactions",
+}
+
+
+def block_of(action: str) -> str | None:
+    """Name of the block that answers `action`, None if no block does."""
+    for name, actions in ACTIONS.items():
+        if action in actions.split():
+            return name
+    return None
