@@ -1,0 +1,66 @@
+"""Log lines on standard error: priorities for the journal of systemd, else time and level; secrets are masked."""
+
+from __future__ import annotations
+
+import posix
+import time
+from _functools import partial
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+# Level -> syslog priority, as journald reads it at the start of a line.
+LEVELS = {"error": "<3>", "warning": "<4>", "info": "<6>", "debug": "<7>"}
+# A field is masked if its name contains one of these words, or is "key".
+SECRETS = ("password", "token", "idtag", "authorization", "secret")
+LINE_LIMIT = 2000
+
+
+class Log:
+    """`error`, `warning`, `info` and `debug` take a text and fields: `log.info("connected", url=url)`.
+
+    A level that is off costs one call that does nothing. Lines longer than `LINE_LIMIT` characters are cut.
+    """
+
+    __slots__ = ("debug", "error", "info", "warning", "level", "_write", "_journal")
+
+    debug: Callable[..., None]
+    info: Callable[..., None]
+    warning: Callable[..., None]
+    error: Callable[..., None]
+
+    def __init__(
+        self, level: str = "info", write: Callable[[bytes], Any] | None = None, journal: bool | None = None
+    ) -> None:
+        self._write = partial(posix.write, 2) if write is None else write
+        if journal is None:
+            journal = b"JOURNAL_STREAM" in posix.environ or b"INVOCATION_ID" in posix.environ
+        self._journal = journal
+        self.set_level(level)
+
+    def set_level(self, level: str) -> None:
+        """Shows lines of `level` ("error", "warning", "info", "debug") and above. Raises KeyError for another word."""
+        limit = LEVELS[level]
+        self.level = level
+        for name, priority in LEVELS.items():
+            setattr(self, name, partial(self._line, name) if priority <= limit else _off)
+
+    def _line(self, level: str, text: str, /, **fields: Any) -> None:
+        for name, value in fields.items():
+            text += f" {name}={'***' if _secret(name.lower()) else value}"
+        text = text.replace("\n", "\\n").replace("\r", "\\r")[:LINE_LIMIT]
+        head = LEVELS[level] if self._journal else time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime()) + f"{level:7} "
+        try:
+            self._write(f"{head}{text}\n".encode("utf-8", "backslashreplace"))
+        except OSError:
+            return  # nobody reads standard error: there is nowhere to say so
+
+
+def _secret(name: str) -> bool:
+    return name == "key" or any(word in name for word in SECRETS)
+
+
+def _off(text: str, /, **fields: Any) -> None:
+    """A level that is off."""
