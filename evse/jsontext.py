@@ -177,17 +177,18 @@ class _Rules:
 def _scanned(text: str, start: int) -> tuple[Any, int]:
     """The value that begins at `start`, and where it ends.
 
-    When the text is bad, the C scanner looks for json.decoder. While it runs, a stand-in has that place in sys.modules;
-    not where json is loaded already, nor where another thread could meet the stand-in.
+    When the text is bad, the C scanner imports json.decoder for its error. While it runs, a stand-in has that place in
+    sys.modules; not where json is loaded already, nor where another thread could meet the stand-in.
     """
-    lend = "json.decoder" not in sys.modules
+    modules: dict[str, Any] = sys.modules
+    lend = "json" not in modules
     if lend and _python_threads():
-        import json.decoder  # noqa: F401  # a process with threads is not the lean one
+        import json  # noqa: F401  # a process with threads is not the lean one
 
         lend = False
     try:
         if lend:
-            sys.modules["json.decoder"] = _Rules  # type: ignore[assignment]
+            modules["json"] = modules["json.decoder"] = _Rules
         value, end = _scan(text, start)
         return value, end
     except StopIteration as error:
@@ -200,7 +201,7 @@ def _scanned(text: str, start: int) -> tuple[Any, int]:
         raise JsonError("nested too deep") from None
     finally:
         if lend:
-            del sys.modules["json.decoder"]
+            del modules["json"], modules["json.decoder"]
     raise JsonError("not JSON", position)  # outside the except clause: its error would keep the whole text
 
 
