@@ -1,0 +1,168 @@
+"""Compiles the message tables to one file a version, of which the daemon reads one type at a time.
+
+A compiled file: 32 bytes of header (magic with the Python version, because marshal differs between them; checksum of
+the text table; checksum of what follows the header; place and length of the index), the marshalled types, the index.
+A marshalled type is what `evse.ocpp.schema` describes under "Shapes"; `evse.shell.tablefile` reads the file.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import struct
+import sys
+import zlib
+from typing import Any
+
+from evse.ocpp.schema import ACTIONS, ANY, BOOL, DATE_TIME, INT, NUMBER, STRING, STRING_MOST, URI, WHOLE
+from evse.shell.tablefile import MAGIC
+
+FILES = {"1.6": "v16", "2.0.1": "v201", "2.1": "v21"}
+HEADER = struct.Struct("<16sIIII")
+_SIMPLE = {"any": ANY, "bool": BOOL, "number": NUMBER, "string": STRING, "date-time": DATE_TIME, "uri": URI}
+
+
+def text(version: str) -> bytes:
+    """The text table of one version: "1.6", "2.0.1" or "2.1"."""
+    path = os.path.join(os.path.dirname(__file__), FILES[version] + ".txt")
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def parse(table: bytes) -> dict[str, Any]:
+    """Name -> type, in the shapes of `evse.ocpp.schema`; a request goes by its action, under ACTIONS stand all actions.
+
+    Raises ValueError with the line that has no meaning, names a type that is not there, or contains itself.
+    """
+    types: dict[str, Any] = {}
+    integer = INT
+    for number, line in enumerate(table.decode().splitlines(), 1):
+        words = line.split()
+        try:
+            if not words or line.startswith("#"):
+                continue
+            if words[0] == "draft":
+                integer = {"4": INT, "6": WHOLE}[words[1]]
+            elif words[1:2] == ["="]:
+                types[words[0]] = f" {' '.join(words[2:])} "
+            else:
+                types[words[0]] = _members(words[1:], integer)
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(f"line {number}: {line[:60]}: {error}") from None
+    for name in types:
+        _depth(types, name, ())
+    requests = {name.removesuffix("Request") for name in types if name.endswith("Request")}
+    answers = {name.removesuffix("Response") for name in types if name.endswith("Response")}
+    if answers != requests:
+        raise ValueError(f"a request without response or the reverse: {sorted(answers ^ requests)}")
+    named = {_target(rule) for type_ in types.values() if type(type_) is tuple for rule in type_[0].values()}
+    alone = {name for name in types if name not in named and not name.endswith(("Request", "Response"))}
+    types = {name.removesuffix("Request"): type_ for name, type_ in types.items()}
+    types[ACTIONS] = f" {' '.join(sorted(requests | alone))} "
+    return types
+
+
+def _members(words: list[str], integer: int) -> tuple[dict[str, Any], tuple[str, ...], bool]:
+    members: dict[str, Any] = {}
+    required = []
+    open_ = words[-1:] == ["*"]
+    for word in words[:-1] if open_ else words:
+        name, colon, rule = word.partition(":")
+        if not colon:
+            raise ValueError(f"{word} is no member")
+        name = sys.intern(name)  # one copy of a name for all types that the daemon keeps
+        if rule.endswith("!"):
+            required.append(name)
+        members[name] = _rule(rule.removesuffix("!"), integer)
+    return members, tuple(required), open_
+
+
+def _rule(word: str, integer: int) -> Any:
+    if word.endswith("]"):
+        item, _, bounds = word[:-1].rpartition("[")
+        least, most = _bounds(bounds)
+        return (_rule(item, integer), int(least or 0), None if most is None else int(most))
+    kind, bracket, bounds = word.partition("(")
+    if kind == "string" and bracket:
+        return STRING_MOST + int(bounds[:-1])
+    if kind in ("int", "number"):
+        base = integer if kind == "int" else NUMBER
+        if not bracket:
+            return base
+        if bounds.startswith("/"):
+            parts = round(1 / float(bounds[1:-1]))
+            if float(bounds[1:-1]) != 1 / parts:
+                raise ValueError(f"{word}: the step must be one over a whole number")
+            return (base, None, None, parts)
+        return (base, *_bounds(bounds[:-1]), None)
+    return _SIMPLE[word] if word in _SIMPLE else sys.intern(word)
+
+
+def _bounds(word: str) -> tuple[float | None, float | None]:
+    if not word:
+        return None, None
+    least, dots, most = word.partition("..")
+    if not dots:
+        raise ValueError(f"{word} is no range")
+    return (float(least) if least else None), (float(most) if most else None)
+
+
+def _target(rule: Any) -> Any:
+    return _target(rule[0]) if type(rule) is tuple else rule
+
+
+def _depth(types: dict[str, Any], name: str, above: tuple[str, ...]) -> None:
+    if name in above:
+        raise ValueError(f"{name} contains itself")
+    if name not in types:
+        raise ValueError(f"{above[-1]} names {name}, which is not there")
+    if type(types[name]) is tuple:
+        for rule in types[name][0].values():
+            if type(target := _target(rule)) is str:
+                _depth(types, target, (*above, name))
+
+
+def blobs(version: str) -> dict[str, bytes]:
+    """The marshalled types of one version in memory; `Tables(version, blobs(version).get)` checks with them."""
+    return {name: marshal.dumps(type_) for name, type_ in parse(text(version)).items()}
+
+
+def compile_tables(directory: str, versions: tuple[str, ...] = tuple(FILES)) -> dict[str, str]:
+    """Brings `<directory>/<file>.tables` up to date for each version; version -> path.
+
+    A file that is whole and made from the same text by the same Python is left as it is. The directory must exist.
+    Raises OSError where it cannot be written.
+    """
+    paths = {}
+    for version in versions:
+        paths[version] = path = os.path.join(directory, FILES[version] + ".tables")
+        source = text(version)
+        if not _current(path, zlib.crc32(source)):
+            content = _file(source)
+            with open(path + ".new", "wb") as file:
+                file.write(content)
+            os.replace(path + ".new", path)
+    return paths
+
+
+def _current(path: str, source_crc: int) -> bool:
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+        magic, stamp, crc, _, _ = HEADER.unpack_from(content)
+    except (OSError, struct.error):
+        return False
+    return bool(magic == MAGIC and stamp == source_crc and crc == zlib.crc32(content[HEADER.size :]))
+
+
+def _file(source: bytes) -> bytes:
+    at = HEADER.size
+    index = "\n"
+    body = []
+    for name, type_ in parse(source).items():
+        blob = marshal.dumps(type_)
+        index += f"{name} {at} {len(blob)}\n"
+        body.append(blob)
+        at += len(blob)
+    content = b"".join(body) + index.encode()
+    return HEADER.pack(MAGIC, zlib.crc32(source), zlib.crc32(content), at, len(index)) + content
