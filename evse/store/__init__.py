@@ -86,7 +86,7 @@ def sync_directory(fs: Any, path: str) -> None:
 
 
 def make_directory(fs: Any, path: str) -> None:
-    """Creates a directory (mode 0700) whose parent exists, if it is not there, and makes it durable. Raises StoreError."""
+    """Creates a directory (mode 0700) in an existing one, durably, if it is not there. Raises StoreError."""
     try:
         fs.mkdir(path, 0o700)
     except FileExistsError:

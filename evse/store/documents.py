@@ -20,8 +20,8 @@ LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 class Documents:
     """Named JSON values in one directory (0700, files 0600), each file one line: checksum, space, JSON.
 
-    A name has 1 to 64 ASCII letters, digits, `_`, `-` and `.`, begins with none of the marks and does not end in `.new` or
-    `.bad`. A document larger than `limit_bytes` is refused; the number of documents is the caller's to bound.
+    A name has 1 to 64 ASCII letters, digits, `_`, `-` and `.`, begins with a letter or digit and does not end in `.new`
+    or `.bad`. A document larger than `limit_bytes` is refused; the number of documents is the caller's to bound.
     `log` has the methods of `evse.shell.log.Log`.
     """
 
@@ -62,8 +62,11 @@ class Documents:
         return None
 
     def save(self, name: str, value: Any) -> None:
-        """The value is durable on return. Raises UsageError (name, size), JsonError, StoreError (the previous value stands,
-        unless only the last step failed: then a power cut decides between the two)."""
+        """The value is durable on return.
+
+        Raises UsageError (name, size), JsonError, StoreError: the previous value stands, or if only the last step
+        failed the new one, until a power cut decides between the two.
+        """
         path = self._path(name)
         data = frame(dumps(value))
         if len(data) > self._limit_bytes:

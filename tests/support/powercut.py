@@ -1,9 +1,10 @@
 """A file system in memory whose power can be cut: what is not synced may be lost, torn, zeroed or garbage.
 
-`PowerCutFS` has the functions of the module `os` that the store uses (open, close, read, pread, write, ftruncate, fsync,
-fdatasync, rename, unlink, listdir, mkdir, stat) and keeps two truths of everything: the volatile one, which running code sees,
-and the durable one, which only `fsync` of a file (its content) and `fsync` of a directory (its names) bring up to date.
-It is as strict as POSIX allows: a synced file in a directory that was not synced has no name after the cut.
+`PowerCutFS` has the functions of the module `os` that the store uses (open, close, read, pread, write, ftruncate,
+fsync, fdatasync, rename, unlink, listdir, mkdir, stat) and keeps two truths of everything: the volatile one, which
+running code sees, and the durable one, which only `fsync` of a file (its content) and `fsync` of a directory (its
+names) bring up to date. It is as strict as POSIX allows: a synced file in a directory that was not synced has no name
+after the cut.
 
 Sweep all power cuts of a workload in one run, looking at every possible disk ahead of every change:
 
@@ -14,23 +15,25 @@ Sweep all power cuts of a workload in one run, looking at every possible disk ah
 
 or let the workload be interrupted, which also unwinds it (`PowerCut` is a BaseException):
 
-    for n in count():
+    for n in itertools.count():
         fs = PowerCutFS("/state", stop_at=n)
         try:
             workload(fs)
         except PowerCut:
-            for mode, disk in fs.cut(): check(mode, disk)
+            for mode, disk in fs.cut():
+                check(mode, disk)
         else:
             break
 
-- `cut()` yields (mode, disk): each disk is a PowerCutFS of its own, with everything on it durable, no file open, and no hooks.
-  The running one is left as it is.
+- `cut()` yields (mode, disk): each disk is a PowerCutFS of its own, with everything on it durable, no file open, no
+  hooks. The running one is left as it is.
 - `kill()` gives what SIGKILL leaves: the volatile truth, still not durable.
-- `fault`, if set, is called with (function name, path) ahead of each call, also those that only read, and returns an errno to
-  raise or None. A `write` refused so has written half of its bytes; a refused `fsync` or `fdatasync` leaves the unsynced bytes in the
-  cache but never writes them out, however often it is called again (as Linux does).
-- `operations` counts the changes: open that creates or truncates, write, ftruncate, fsync, fdatasync, rename, unlink, mkdir.
-- `synced_blocks` counts 4 KiB blocks written out by syncs, as an estimate of what a disk gets.
+- `fault`, if set, is called with (function name, path) ahead of each call, also those that only read, and returns an
+  errno to raise or None. A `write` refused so has written half of its bytes; a refused `fsync` or `fdatasync` leaves
+  the unsynced bytes in the cache but never writes them out, however often it is called again (as Linux does).
+- `operations` counts the changes: open that creates or truncates, write, ftruncate, fsync, fdatasync, rename, unlink,
+  mkdir. `synced_blocks` counts 4 KiB blocks written out by syncs, an estimate of what a disk gets.
+- Every path lies in `directory`, which exists durably from the start.
 """
 
 from __future__ import annotations
@@ -119,7 +122,7 @@ class Directory:
 
 
 class PowerCutFS:
-    """See the module. `directory` is created at once, durably; every path used must lie in it."""
+    """See the module."""
 
     def __init__(self, directory: str = "/state", *, stop_at: int | None = None, seed: int = 1) -> None:
         self.directory = directory
@@ -174,12 +177,11 @@ class PowerCutFS:
 
     def _modes(self) -> Iterator[tuple[str, str]]:
         """Pairs of modes; a node that has no such mode takes `kept`."""
-        directories = [self._root, *(node for _, node in _walk(self._root) if isinstance(node, Directory))]
-        files = {id(node): node for directory in directories for node in directory.names.values() if isinstance(node, File)}
+        nodes = list(_nodes(self._root))
+        directories = [node for node in nodes if isinstance(node, Directory)]
+        files = [node for node in nodes if isinstance(node, File)]
         names_modes = dict.fromkeys(mode for directory in directories for mode, _ in directory.entries())
-        content_modes = dict.fromkeys(
-            mode for node in files.values() for mode, _ in node.contents(Random(self.operations))
-        )
+        content_modes = dict.fromkeys(mode for node in files for mode, _ in node.contents(Random(self.operations)))
         names_modes["kept"] = content_modes["lost"] = content_modes["kept"] = None
         for names_mode in names_modes:
             for content_mode in content_modes if names_mode in ("lost", "kept") else ("lost", "kept"):
@@ -404,6 +406,16 @@ def _walk(directory: Directory, above: str = "") -> Iterator[tuple[str, File | D
         else:
             yield f"{above}{name}/", node
             yield from _walk(node, f"{above}{name}/")
+
+
+def _nodes(directory: Directory) -> Iterator[File | Directory]:
+    """The directory and all below it, also what has a name on the disk only."""
+    yield directory
+    for node in {id(node): node for node in [*directory.names.values(), *directory.durable.values()]}.values():
+        if isinstance(node, File):
+            yield node
+        else:
+            yield from _nodes(node)
 
 
 def _error(code: int, path: str) -> OSError:
