@@ -1,0 +1,213 @@
+"""TLS, client side: a channel made of OpenSSL's C module, without the megabytes of Python's wrapper around it.
+
+The context is explicit to the last flag, so that it does not change with the version of Python: TLS 1.2 or above, the
+trusted roots given and no others, the suites of the specification, chains that end in a root [A00.FR.308, .313, .319].
+"""
+
+from __future__ import annotations
+
+import posix
+import sys
+
+from evse.shell.channel import Channel, ChannelError, Socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# [A00.FR.318, .319], and for RSA also with forward secrecy; TLS 1.3 brings its own. Level 2: 112 bits [A00.FR.501].
+CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:"
+    "AES128-GCM-SHA256:AES256-GCM-SHA384:@SECLEVEL=2"
+)
+TLS_1_2 = 0x0303
+TRUSTED_FIRST = 0x8000  # X509_V_FLAG_TRUSTED_FIRST, and neither STRICT nor PARTIAL_CHAIN: an intermediate is no root
+# The common name holds the FQDN [A00.FR.309, .510], also where a subjectAltName stands beside it; *.x but not a*.x.
+HOST_FLAGS = 0x01 | 0x04
+
+# OpenSSL's verification result -> word of the advice table.
+VERIFY_CODES = {
+    2: "cert_intermediate_root",
+    9: "cert_not_yet_valid",
+    10: "cert_expired",
+    18: "cert_self_signed",
+    19: "cert_unknown_issuer",
+    20: "cert_unknown_issuer",
+    21: "cert_unknown_issuer",
+    62: "cert_hostname",
+    64: "cert_hostname",
+    66: "cert_weak",
+    67: "cert_weak",
+    68: "cert_weak",
+}
+# Words of OpenSSL's reasons -> word of the advice table; the first that occurs decides.
+REASONS = (
+    ("protocol version", "tls_version"),
+    ("unsupported protocol", "tls_version"),
+    ("wrong version number", "tls_plain_port"),
+    ("packet length too long", "tls_plain_port"),
+    ("record layer failure", "tls_plain_port"),
+    ("http request", "tls_plain_port"),
+    ("handshake failure", "tls_cipher"),
+    ("insufficient security", "tls_cipher"),
+    ("too small", "cert_weak"),
+    ("too weak", "cert_weak"),
+    ("unrecognized name", "tls_name"),
+    ("unknown ca", "tls_client_certificate"),
+    ("certificate", "tls_client_certificate"),
+    ("access denied", "tls_client_certificate"),
+    ("eof", "tls_eof"),
+)
+
+
+class TlsChannel(Channel):
+    """TLS over a connected, non-blocking socket. Call `handshake()` until it returns None, then as any channel."""
+
+    __slots__ = ("_module", "_tls", "_bye", "_ready")
+
+    def __init__(self, sock: Socket, module: Any, context: Any, host: str) -> None:
+        """`module` and `context` come from `new_context`; `host` is what the certificate must be made out to."""
+        self.socket = sock
+        self._module = module
+        self._ready = False
+        if module.__name__ == "_ssl":
+            sock.setblocking(False)  # what the C module goes by, not the descriptor's own flag
+            self._tls = context._wrap_socket(sock, False, host)
+            self._bye = self._tls.shutdown
+        else:
+            plain = module.socket(fileno=sock.detach())
+            plain.setblocking(False)
+            self._tls = context.wrap_socket(plain, do_handshake_on_connect=False, server_hostname=host)
+            self.socket = self._tls
+            self._bye = self._tls.unwrap
+
+    def handshake(self) -> str | None:
+        """Goes on with the handshake; returns what it waits for, "read" or "write", or None when it is done."""
+        try:
+            self._tls.do_handshake()
+        except self._module.SSLWantReadError:
+            return "read"
+        except self._module.SSLWantWriteError:
+            return "write"
+        except OSError as problem:
+            raise self._explained(problem) from None
+        self._ready = True
+        return None
+
+    def read(self, size: int) -> bytes | None:
+        try:
+            data: bytes = self._tls.read(size)
+            return data
+        except (self._module.SSLWantReadError, self._module.SSLWantWriteError):
+            return None
+        except (self._module.SSLZeroReturnError, self._module.SSLEOFError):
+            return b""
+        except OSError as problem:
+            raise self._explained(problem) from None
+
+    def write(self, data: bytearray) -> int:
+        try:
+            size: int = self._tls.write(data)
+            return size
+        except (self._module.SSLWantReadError, self._module.SSLWantWriteError):
+            return 0
+        except OSError as problem:
+            raise self._explained(problem) from None
+
+    def pending(self) -> bool:
+        return bool(self._tls.pending())
+
+    def terms(self) -> str:
+        """What was negotiated, for people: "TLSv1.3, TLS_AES_256_GCM_SHA384"."""
+        return f"{self._tls.version()}, {self._tls.cipher()[0]}"
+
+    def close(self) -> None:
+        if self._ready:
+            self._ready = False
+            try:
+                self._bye()  # says goodbye; does not wait for the answer
+            except (OSError, ValueError):
+                self._ready = False
+        self.socket.close()
+
+    def _explained(self, problem: OSError) -> ChannelError:
+        """The advice table's word for what OpenSSL says."""
+        code = getattr(problem, "verify_code", None)
+        if code is not None:
+            return ChannelError(VERIFY_CODES.get(code, "cert_invalid"), problem.verify_message)  # type: ignore[attr-defined]
+        if not isinstance(problem, self._module.SSLError):
+            return ChannelError("lost" if self._ready else "tls_eof", problem.strerror or str(problem))
+        text = str(problem.args[-1])
+        words = text.lower().replace("_", " ")
+        for reason, word in REASONS:
+            if reason in words:
+                # One alert says "no common suite" and, once a suite is chosen, "no certificate of yours" (TLS 1.2).
+                late = word == "tls_cipher" and self._tls.cipher() is not None
+                return ChannelError("tls_client_certificate" if late else word, text)
+        return ChannelError("tls_other", text)
+
+
+def new_context(
+    ca: str | None, cert: str | None = None, key: str | None = None, verify_hostname: bool = True, public: bool = False
+) -> tuple[Any, Any]:
+    """(module, context) for one connection; the files are read anew, so that new certificates count at once.
+
+    `ca` is a PEM file of roots, or a directory: hashed names (then only what is needed is loaded) or *.pem and *.crt.
+    `cert` (leaf and chain) and `key` are for security profile 3. `public` takes the documented module `ssl`, as happens
+    by itself where the C module is not as known. Raises ChannelError "ca" or "client_files" if a file cannot be used.
+    """
+    module, context = _bare_context(public)
+    context.minimum_version = TLS_1_2
+    context.options |= module.OP_NO_COMPRESSION | module.OP_NO_RENEGOTIATION | module.OP_NO_TICKET  # [A00.FR.321]
+    context.set_ciphers(CIPHERS)
+    context.verify_flags = TRUSTED_FIRST
+    context._host_flags = HOST_FLAGS
+    context.check_hostname = verify_hostname
+    context.verify_mode = module.CERT_REQUIRED
+    if ca is None:
+        raise ChannelError("ca", "none is configured")
+    try:
+        for file, directory in _roots(ca):
+            context.load_verify_locations(file, directory, None)
+    except OSError as problem:
+        raise ChannelError("ca", f"{ca}: {problem.strerror or problem}") from None
+    if cert is not None:
+        try:
+            context.load_cert_chain(cert, key, "")  # a password here keeps OpenSSL from asking at the terminal
+        except OSError as problem:
+            raise ChannelError("client_files", f"{cert}, {key}: {problem.strerror or problem}") from None
+    return module, context
+
+
+def _bare_context(public: bool) -> tuple[Any, Any]:
+    if not public:
+        try:
+            import _ssl
+
+            if "ssl" not in sys.modules:  # tables of 1,700 error names that only the wrapper uses
+                for table in ("err_names_to_codes", "err_codes_to_names"):
+                    getattr(_ssl, table, {}).clear()
+            context = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
+            if hasattr(context, "_wrap_socket"):
+                return _ssl, context
+        except (ImportError, AttributeError, TypeError):
+            public = True
+    import ssl
+
+    return ssl, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _roots(path: str) -> list[tuple[str | None, str | None]]:
+    """(file, directory) pairs to load. Raises OSError if `path` is not there or holds no certificates."""
+    try:
+        names = sorted(posix.listdir(path))
+    except NotADirectoryError:
+        return [(path, None)]
+    if any(len(name) > 9 and name[8] == "." and name[9:].isdecimal() for name in names):
+        return [(None, path)]
+    files: list[tuple[str | None, str | None]] = [
+        (f"{path}/{name}", None) for name in names if name.endswith((".pem", ".crt"))
+    ]
+    if not files:
+        raise OSError("no certificates in this directory")
+    return files
