@@ -1,0 +1,363 @@
+"""C. Authorization: who may charge, where, and who may stop.
+
+A token is decided by the local list, the cache, the CSMS, or the offline rules, in bounded time: the CSMS has its
+MessageTimeout, then the offline rules speak. One decision per EVSE at a time: the same token again is ignored meanwhile
+and another one is asked to wait. Every decision ends on the display, and in a grant, a stop or a refusal.
+
+Which EVSE a token is meant for, at a reader of several: one that the same token started (stop); a plugged one without
+authorization; one of the same group (stop); the only free one; else whichever is plugged first within
+EVConnectionTimeOut. A transaction whose TxStartPoint is Authorized begins once the EVSE is known.
+"""
+
+from __future__ import annotations
+
+from evse.model import Token
+from evse.ocpp.blocks.authorization.cache import Cache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from evse.clock import Timer
+    from evse.errors import CsmsError
+    from evse.model import Evse
+
+    Info = dict[str, Any]
+    Done = Callable[[Info], Any]
+
+TOKEN_LENGTH = 255
+DEFAULT_CONNECTION_TIMEOUT_S = 60
+ACCEPTED: dict[str, Any] = {"status": "Accepted"}
+# Kinds of token that the CSMS or nobody gave: there is nothing to ask. [C02.FR.01, C05.FR.01]
+UNASKED = ("Central", "NoAuthorization")
+
+
+class Grant:
+    """A live authorization: who, since which event, and what the CSMS must hear about it."""
+
+    __slots__ = ("token", "group", "trigger", "remote_start_id", "reservation_id", "evses", "timer")
+
+    def __init__(self, token: Token, info: Info, trigger: str, remote_start_id: int | None) -> None:
+        self.token = token
+        self.group: str | None = (info.get("groupIdToken") or {}).get("idToken")
+        self.trigger = trigger
+        self.remote_start_id = remote_start_id
+        self.reservation_id: int | None = None
+        # For one that waits for its EVSE: where it may go, and how long.
+        self.evses: list[Evse] = []
+        self.timer: Timer | None = None
+
+
+class Block:
+    """Authorization of all EVSEs."""
+
+    name = "authorization"
+
+    def __init__(self, ctx: Any) -> None:
+        self.ctx = ctx
+        self.cache = Cache(ctx)
+        self._grants: dict[int, Grant] = {}
+        self._waiting: list[Grant] = []
+        self._checking: list[tuple[Token, list[Evse]]] = []
+
+    # -- for other blocks ------------------------------------------------------------------------------------------
+
+    def granted(self, evse_id: int) -> Grant | None:
+        """The live authorization of an EVSE."""
+        return self._grants.get(evse_id)
+
+    def learn(self, id_token: str, kind: str, info: Info) -> None:
+        """An IdTokenInfo of the CSMS, from any message: cached unless the local list knows the token. [1.6 §3.5.3]"""
+        token = Token(id_token, kind)
+        if self._listed(token) is None:
+            self.cache.learn(token, info)
+
+    def check(self, token: Token, done: Done, evse: Evse | None = None, extra: dict[str, Any] | None = None) -> None:
+        """Decides a token: `done(info)` is called once, now or within MessageTimeout, with an IdTokenInfo.
+
+        `extra` is added to the Authorize request (certificate, iso15118CertificateHashData); what its answer says
+        besides is in the info, too (certificateStatus). [C01.FR.02, C10.FR.03, C12, C13, C14, C15]
+        """
+        boolean = self.ctx.model.boolean
+        if boolean("AuthCtrlr", "Enabled") is False or token.kind in UNASKED:
+            done(ACCEPTED)
+            return
+        listed = self._listed(token)
+        info = listed if listed is not None else self.cache.find(token)
+        if not self.ctx.online:
+            done(self._offline(info))
+            return
+        accepted = info is not None and info["status"] == "Accepted"
+        if info is not None and accepted and extra is None and boolean("AuthCtrlr", "LocalPreAuthorize"):
+            done(info)
+            return
+        controller = "AuthCacheCtrlr" if listed is None else "LocalAuthListCtrlr"
+        final = info is not None and not accepted and boolean(controller, "DisablePostAuthorize")
+        if final or boolean("AuthCtrlr", "DisableRemoteAuthorization"):
+            done(info or {"status": "Unknown"})
+            return
+        request = {"idToken": token.payload(), **(extra or {})}
+        self.ctx.call(
+            self, "Authorize", request, lambda answer, error: self._answered(token, done, answer, error), urgent=True
+        )
+
+    def grant(
+        self, evse: Evse, token: Token, info: Info, *, trigger: str = "Authorized", remote_start_id: int | None = None
+    ) -> bool:
+        """Authorizes an EVSE for an accepted token; False (and a word on the display) if it cannot be.
+
+        `trigger` is the TriggerReasonEnum word of the event that follows.
+        """
+        refusal = self._refusal(evse, token, info)
+        if refusal is not None:
+            self._show(evse, f"card refused: {refusal}")
+            return False
+        self._bind(evse, Grant(token, info, trigger, remote_start_id))
+        return True
+
+    def restore(self, tx: Any) -> None:
+        """The authorization of a transaction that goes on after a power cut."""
+        info = {"groupIdToken": {"idToken": tx.group}} if tx.group else {}
+        self._grants[tx.evse.id] = Grant(tx.token, info, "Authorized", None)
+        tx.evse.authorized = tx.token
+        self.ctx.effect("authorize", tx.evse.id)
+
+    def release(self, evse: Evse, reason: str, trigger: str | None = None, token: Token | None = None) -> None:
+        """Ends the authorization of an EVSE, its transaction as TxStopPoint says; the fact `stopped` completes it."""
+        transactions = self.ctx.block("transactions")
+        tx = transactions.current(evse.id) if transactions is not None else None
+        if tx is not None:
+            transactions.stop(tx, reason, trigger, token)
+        else:
+            self.ctx.effect("stop", evse.id, reason)
+
+    def clear_cache(self, request: dict[str, Any]) -> dict[str, Any]:
+        """ClearCache. [C11.FR.03-05]"""
+        return {"status": "Accepted" if self.cache.enabled() and self.cache.clear() else "Rejected"}
+
+    # -- facts -----------------------------------------------------------------------------------------------------
+
+    def on_token(self, evses: list[Evse], id_token: str, kind: str) -> None:
+        """A token was presented at the reader of these EVSEs."""
+        if not evses or not 0 < len(id_token) <= TOKEN_LENGTH:
+            self.ctx.log.warning("a token that cannot be used was presented", length=len(id_token), evses=len(evses))
+            return
+        token = Token(id_token, kind)
+        for checking, where in self._checking:
+            if any(evse in where for evse in evses):
+                if checking != token:
+                    self._show(evses[0], "please wait")
+                return
+        if self._stopped_by(token, evses) or self._withdrawn_by(token, evses):
+            return
+        if self._may_not_charge_yet():
+            self._show(evses[0], "card refused: the charging station is not accepted by its operator")
+            return
+        if not any(self._is_free(evse) and evse.plugged is not None for evse in evses):
+            listed = self._listed(token)
+            info = listed if listed is not None else self.cache.find(token)
+            if info is not None and info["status"] == "Accepted" and self._stopped_by_group(token, info, evses):
+                return
+        place = (token, evses)
+        self._checking.append(place)
+        self._show(evses[0], "checking card")
+        self.check(token, lambda info: self._decided(place, info))
+
+    def on_plugged(self, evse: Evse, connector: int) -> None:
+        """A cable was plugged: a token that waits for its EVSE has found it."""
+        for grant in self._waiting:
+            if evse in grant.evses and self._is_free(evse):
+                self._forget_waiting(grant)
+                self._bind(evse, grant)
+                return
+
+    def on_unplugged(self, evse: Evse, connector: int) -> None:
+        """Without a transaction the authorization ends with the cable. [errata 2.17]"""
+        transactions = self.ctx.block("transactions")
+        if evse.id in self._grants and (transactions is None or transactions.current(evse.id) is None):
+            self._drop(evse)
+
+    def on_stopped(self, evse: Evse, reason: str) -> None:
+        self._drop(evse)
+
+    def on_connection_timeout(self, evse: Evse) -> None:
+        """[C01.FR.26]"""
+        self._drop(evse)
+        self._show(evse, "no vehicle was connected in time")
+
+    # -- stopping --------------------------------------------------------------------------------------------------
+
+    def _stopped_by(self, token: Token, evses: list[Evse]) -> bool:
+        """The token that started may always stop, unasked. [C01.FR.03, E07.FR.01, E08.FR.01]"""
+        for evse in evses:
+            grant = self._grants.get(evse.id)
+            if grant is not None and grant.token == token:
+                self._show(evse, "stopping")
+                self.release(evse, "Local", "StopAuthorized", token)
+                return True
+        return False
+
+    def _stopped_by_group(self, token: Token, info: Info, evses: list[Evse]) -> bool:
+        """A valid token of the same group may stop. [C09.FR.03, C09.FR.07]"""
+        group = (info.get("groupIdToken") or {}).get("idToken")
+        if not group or group == self._master_group():
+            return False
+        for evse in evses:
+            grant = self._grants.get(evse.id)
+            if grant is not None and (grant.group or "").lower() == group.lower():
+                self._show(evse, "stopping")
+                self.release(evse, "Local", "StopAuthorized", token)
+                return True
+        return False
+
+    def _stop_all(self, token: Token) -> None:
+        """The master pass stops every transaction, and starts none. [C16.FR.02-03]"""
+        transactions = self.ctx.block("transactions")
+        for evse in self.ctx.evses.values():
+            if evse.id in self._grants or transactions.current(evse.id) is not None:
+                self.release(evse, "MasterPass", "StopAuthorized", token)
+        self._show(None, "master pass: all charging is stopped")
+
+    def _withdrawn_by(self, token: Token, evses: list[Evse]) -> bool:
+        """The same token again while it waits for a cable: it is taken back."""
+        for grant in self._waiting:
+            if grant.token == token and any(evse in grant.evses for evse in evses):
+                self._forget_waiting(grant)
+                self._show(evses[0], "card withdrawn")
+                return True
+        return False
+
+    # -- deciding --------------------------------------------------------------------------------------------------
+
+    def _listed(self, token: Token) -> Info | None:
+        """What the local list says, None if it does not know the token. [C13.FR.01]"""
+        local_list = self.ctx.block("local_list")
+        info: Info | None = None if local_list is None else local_list.find(token)
+        return info
+
+    def _offline(self, info: Info | None) -> Info:
+        """The decision without the CSMS. [C13.FR.02-04, C15.FR.08, 1.6 §3.5.4]"""
+        boolean = self.ctx.model.boolean
+        unknown = bool(boolean("AuthCtrlr", "OfflineTxForUnknownIdEnabled"))
+        if info is None:
+            return ACCEPTED if unknown else {"status": "Unknown"}
+        if boolean("AuthCtrlr", "LocalAuthorizeOffline") is False and not unknown:
+            return {"status": "Unknown"}
+        return info
+
+    def _answered(self, token: Token, done: Done, answer: dict[str, Any] | None, error: CsmsError | None) -> None:
+        if answer is None:
+            self.ctx.log.info("no decision from the CSMS, the offline rules apply", why=error.code if error else "")
+            listed = self._listed(token)
+            done(self._offline(listed if listed is not None else self.cache.find(token)))
+            return
+        info = answer.get("idTokenInfo")
+        if info is None:
+            done({"status": "Invalid"})
+            return
+        self.learn(token.id_token, token.kind, info)
+        # The date is for the cache: the CSMS's word of this moment counts. [IdTokenInfoType]
+        rest = {key: value for key, value in answer.items() if key not in ("idTokenInfo", "customData")}
+        done({**info, **rest})
+
+    def _decided(self, place: tuple[Token, list[Evse]], info: Info) -> None:
+        """The verdict on a token at a reader."""
+        self._checking.remove(place)
+        token, evses = place
+        if info["status"] != "Accepted":
+            self._show(evses[0], f"card refused: {info['status']}")
+            return
+        group = (info.get("groupIdToken") or {}).get("idToken")
+        if group and group == self._master_group():
+            self._stop_all(token)
+            return
+        plugged = [evse for evse in evses if self._is_free(evse) and evse.plugged is not None]
+        if not plugged and self._stopped_by_group(token, info, evses):
+            return
+        possible = plugged or [evse for evse in evses if self._is_free(evse)]
+        if len(evses) > 1:
+            possible = [evse for evse in possible if self._refusal(evse, token, info) is None]
+        if not possible:
+            self._show(evses[0], "card refused: no free connector")
+        elif plugged or len(possible) == 1:
+            self.grant(possible[0], token, info)
+        else:
+            self._await_cable(possible, token, info)
+
+    def _await_cable(self, evses: list[Evse], token: Token, info: Info) -> None:
+        grant = Grant(token, info, "Authorized", None)
+        grant.evses = evses
+        wait_s = self.ctx.model.integer("TxCtrlr", "EVConnectionTimeOut")
+        wait_s = DEFAULT_CONNECTION_TIMEOUT_S if wait_s is None else wait_s
+        grant.timer = self.ctx.timers.at(self.ctx.clock.now() + wait_s, self._cable_timeout, grant)
+        # Readers are few, and each has one decision at a time; another token at the same reader replaces this one.
+        for other in [each for each in self._waiting if any(evse in each.evses for evse in evses)]:
+            self._forget_waiting(other)
+        self._waiting.append(grant)
+        self._show(None, "card accepted: connect the vehicle")
+
+    def _cable_timeout(self, grant: Grant) -> None:
+        self._forget_waiting(grant)
+        self._show(None, "no vehicle was connected in time")
+
+    def _forget_waiting(self, grant: Grant) -> None:
+        self._waiting.remove(grant)
+        if grant.timer is not None:
+            grant.timer.cancel()
+        grant.evses = []
+
+    def _refusal(self, evse: Evse, token: Token, info: Info) -> str | None:
+        """Why an accepted token cannot have this EVSE, None if it can."""
+        group = (info.get("groupIdToken") or {}).get("idToken")
+        if group and group == self._master_group():
+            return "a master pass starts nothing"  # C16.FR.03
+        if info.get("evseId") and evse.id not in info["evseId"]:
+            return "not at this connector"  # C01.FR.21
+        if evse.id in self._grants:
+            return "in use"
+        transactions = self.ctx.block("transactions")
+        tx = transactions.current(evse.id) if transactions is not None else None
+        if tx is not None and tx.stop is not None:
+            return "stopping"
+        if tx is not None and tx.token is not None and tx.token != token and not (group and group == tx.group):
+            return "in use"  # C01.FR.23
+        availability = self.ctx.block("availability")
+        if availability is not None and (availability.is_faulted(evse) or availability.is_faulted(None)):
+            return "out of order"
+        if availability is not None and not availability.is_operative(evse):
+            return "out of service"
+        reservation = self.ctx.block("reservation")
+        if reservation is not None and not reservation.admits(evse, token, group):
+            return "reserved"
+        return None
+
+    def _bind(self, evse: Evse, grant: Grant) -> None:
+        reservation = self.ctx.block("reservation")
+        if reservation is not None:
+            grant.reservation_id = reservation.use(evse, grant.token, grant.group)
+        self._grants[evse.id] = grant
+        evse.authorized = grant.token
+        self.ctx.fact("authorized", evse.id, grant)
+        self.ctx.effect("authorize", evse.id)
+        self._show(evse, "card accepted" if evse.plugged is not None else "card accepted: connect the vehicle")
+
+    def _drop(self, evse: Evse) -> None:
+        self._grants.pop(evse.id, None)
+        evse.authorized = None
+
+    def _is_free(self, evse: Evse) -> bool:
+        return evse.id not in self._grants
+
+    def _may_not_charge_yet(self) -> bool:
+        """The CSMS has not accepted the station, and TxBeforeAcceptedEnabled forbids to charge before. [B 1.1]"""
+        if self.ctx.model.boolean("TxCtrlr", "TxBeforeAcceptedEnabled") is not False:
+            return False
+        boot = self.ctx.block("boot")
+        return boot is not None and boot.status in ("Pending", "Rejected")
+
+    def _master_group(self) -> str | None:
+        return self.ctx.model.get("AuthCtrlr", "MasterPassGroupId") or None
+
+    def _show(self, evse: Evse | None, text: str) -> None:
+        self.ctx.effect("display", None if evse is None else evse.id, text)

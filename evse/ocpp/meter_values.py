@@ -1,0 +1,94 @@
+"""Meter values as rows for the journal, and back: measurands, phases and contexts as numbers, one flat list a sample.
+
+A packed sample is `[stamp, context, signed, measurand, phase, value, measurand, phase, value, ...]`: the stamp as of
+Clock.stamp() (0: that of the event it belongs to), the context's number, the signed form as
+`[data, method, encoding, public key]` or 0, then three elements a value. The tables below are part of the journal's
+format: append only.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+REGISTER = "Energy.Active.Import.Register"
+# What is not in a table stands for itself.
+MEASURANDS = (
+    "Energy.Active.Import.Register", "Energy.Active.Export.Register", "Energy.Reactive.Import.Register",
+    "Energy.Reactive.Export.Register", "Energy.Active.Import.Interval", "Energy.Active.Export.Interval",
+    "Energy.Reactive.Import.Interval", "Energy.Reactive.Export.Interval", "Power.Active.Import", "Power.Active.Export",
+    "Power.Reactive.Import", "Power.Reactive.Export", "Power.Offered", "Power.Factor", "Current.Import",
+    "Current.Export", "Current.Offered", "Voltage", "Frequency", "SoC", "Temperature", "RPM", "Energy.Active.Net",
+    "Energy.Reactive.Net", "Energy.Apparent.Import", "Energy.Apparent.Export", "Energy.Apparent.Net",
+)  # fmt: skip
+PHASES = ("L1", "L2", "L3", "N", "L1-N", "L2-N", "L3-N", "L1-L2", "L2-L3", "L3-L1")
+CONTEXTS = (
+    "Sample.Periodic", "Sample.Clock", "Transaction.Begin", "Transaction.End", "Trigger", "Other",
+    "Interruption.Begin", "Interruption.End",
+)  # fmt: skip
+# Units by the longest beginning of the measurand; "" for what has none.
+_UNITS = (
+    ("Energy.Reactive", "varh"), ("Energy.Apparent", "VAh"), ("Energy", "Wh"), ("Power.Reactive", "var"),
+    ("Power.Factor", ""), ("Power", "W"), ("Current", "A"), ("Voltage", "V"), ("Frequency", "Hz"), ("SoC", "Percent"),
+    ("Temperature", "Celsius"), ("RPM", "RPM"),
+)  # fmt: skip
+
+
+def unit(measurand: str) -> str:
+    """Unit in which the station gives a measurand, "" if it has none or is not known."""
+    for beginning, unit in _UNITS:
+        if measurand.startswith(beginning):
+            return unit
+    return ""
+
+
+def exact(value: float) -> int | float:
+    """The value to the thousandth of its unit, an integer where it is one."""
+    value = round(value, 3)
+    return int(value) if value == int(value) else value
+
+
+def pack(
+    stamp: Any, context: str, signed: dict[str, Any] | None, values: list[tuple[str, str | None, float]]
+) -> list[Any]:
+    """A sample as the module describes it."""
+    packed = [stamp, CONTEXTS.index(context), _signed(signed) if signed else 0]
+    for measurand, phase, value in values:
+        packed += (
+            MEASURANDS.index(measurand) if measurand in MEASURANDS else measurand,
+            -1 if phase is None else PHASES.index(phase) if phase in PHASES else phase,
+            exact(value),
+        )
+    return packed
+
+
+def _signed(signed: dict[str, Any]) -> list[Any]:
+    return [signed["data"], signed.get("method", ""), signed.get("encoding", ""), signed.get("public_key") or ""]
+
+
+def values(packed: list[Any]) -> Iterator[tuple[str, str | None, int | float]]:
+    """The values of a packed sample: measurand, phase, value."""
+    for index in range(3, len(packed), 3):
+        measurand, phase, value = packed[index : index + 3]
+        yield (
+            MEASURANDS[measurand] if isinstance(measurand, int) else measurand,
+            PHASES[phase] if isinstance(phase, int) and phase >= 0 else None if phase == -1 else phase,
+            value,
+        )
+
+
+def thin(samples: list[list[Any]], limit_bytes: int) -> None:
+    """Drops every second sample but the first until all together make no more than about `limit_bytes` of JSON.
+
+    The oldest of each pair goes: the 1st, 3rd, 5th between begin and end. [E06.FR.13, 1.6 errata §3.91]
+    """
+    while len(samples) > 1 and sum(map(_said_bytes, samples)) > limit_bytes:
+        del samples[1::2]
+
+
+def _said_bytes(packed: list[Any]) -> int:
+    """How long a sample becomes in a message, roughly: 130 bytes a value, and its signed form."""
+    signed = packed[2]
+    return len(packed) // 3 * 130 + (sum(map(len, signed)) if signed else 0)

@@ -1,0 +1,74 @@
+"""Forms of 1.6 that the wire forms of several blocks share."""
+
+from __future__ import annotations
+
+from evse.clock import timestamp
+from evse.jsontext import dumps
+from evse.ocpp.meter_values import CONTEXTS, MEASURANDS, REGISTER, unit, values
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+ID_TAG_LENGTH = 20
+# The measurands of 1.6 are the first of the table; what follows came later.
+_MEASURANDS = MEASURANDS[: MEASURANDS.index("RPM") + 1]
+_UNITS = ("Wh", "varh", "W", "var", "A", "V", "Celsius", "Percent")
+
+
+def id_tag(token: str, ctx: Any) -> str:
+    """A token as idTag: at most 20 characters, what is longer is cut and logged. [1.6 §7.28]"""
+    if len(token) > ID_TAG_LENGTH:
+        ctx.log.warning("a token is too long for OCPP 1.6 and was cut", length=len(token))
+    return token[:ID_TAG_LENGTH]
+
+
+def token_info(info: dict[str, Any]) -> dict[str, Any]:
+    """IdTagInfo as IdTokenInfoType."""
+    said = {"status": info["status"]}
+    if "expiryDate" in info:
+        said["cacheExpiryDateTime"] = info["expiryDate"]
+    if info.get("parentIdTag"):
+        said["groupIdToken"] = {"idToken": info["parentIdTag"], "type": "Central"}
+    return said
+
+
+def answer(payload: dict[str, Any]) -> dict[str, Any]:
+    """An answer that carries idTagInfo, in 2.1 words."""
+    return {"idTokenInfo": token_info(payload["idTagInfo"])} if "idTagInfo" in payload else {}
+
+
+def meter_values(samples: list[list[Any]], stamp: Any, ctx: Any) -> list[dict[str, Any]]:
+    """Packed samples (`evse.ocpp.meter_values`) as MeterValue; one without a stamp of its own has `stamp`."""
+    said = []
+    for packed in samples:
+        context, signed = CONTEXTS[packed[1]], packed[2]
+        sampled = []
+        for measurand, phase, value in values(packed):
+            if measurand in _MEASURANDS:
+                sampled.append(_sampled(measurand, phase, str(value), context))
+                if signed and measurand == REGISTER and phase is None:
+                    sampled.append(_signed(signed, context))
+        if sampled:
+            at = ctx.clock.resolve(packed[0] or stamp)
+            said.append({"timestamp": timestamp(at), "sampledValue": sampled})
+    return said
+
+
+def _sampled(measurand: str, phase: str | None, value: str, context: str) -> dict[str, Any]:
+    said = {
+        "value": value, "context": context, "format": "Raw", "measurand": measurand,
+        "location": "EV" if measurand == "SoC" else "Body" if measurand in ("Temperature", "RPM") else "Outlet",
+    }  # fmt: skip
+    if phase is not None:
+        said["phase"] = phase
+    if (word := unit(measurand)) in _UNITS:
+        said["unit"] = word
+    return said
+
+
+def _signed(signed: list[str], context: str) -> dict[str, Any]:
+    """The signed form beside the plain one. [OCA application note "Signed Meter Values" 3.2.1]"""
+    data, method, encoding, key = signed
+    value = dumps({"signedMeterData": data, "signingMethod": method, "encodingMethod": encoding, "publicKey": key})
+    return {"value": value, "context": context, "format": "SignedData", "measurand": REGISTER, "location": "Outlet"}

@@ -1,0 +1,57 @@
+"""Forms of 2.0.1 and 2.1 that the wire forms of several blocks share."""
+
+from __future__ import annotations
+
+from evse.clock import timestamp
+from evse.ocpp.meter_values import CONTEXTS, MEASURANDS, REGISTER, unit, values
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Known to our meters, but no measurand of 2.x.
+_NOT_SAID = ("Temperature", "RPM")
+# Longest signed data and public key of 2.0.1. [SignedMeterValueType]
+_SIGNED_201 = 2500
+
+
+def meter_values(samples: list[list[Any]], stamp: Any, ctx: Any) -> list[dict[str, Any]]:
+    """Packed samples (`evse.ocpp.meter_values`) as MeterValueType; one without a stamp of its own has `stamp`."""
+    said = []
+    for packed in samples:
+        signed = packed[2]
+        if signed and ctx.version == "2.0.1" and max(len(signed[0]), len(signed[3])) > _SIGNED_201:
+            ctx.log.warning("signed meter data are too long for OCPP 2.0.1 and were left out", length=len(signed[0]))
+            signed = 0
+        sampled = [
+            _sampled(measurand, phase, value, CONTEXTS[packed[1]], signed)
+            for measurand, phase, value in values(packed)
+            if measurand not in _NOT_SAID and (ctx.version == "2.1" or measurand in MEASURANDS)
+        ]
+        if sampled:
+            at = ctx.clock.resolve(packed[0] or stamp)
+            said.append({"timestamp": timestamp(at), "sampledValue": sampled})
+    return said
+
+
+def _sampled(measurand: str, phase: str | None, value: float, context: str, signed: Any) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "value": value,
+        "measurand": measurand,
+        "context": context,
+        "location": _location(measurand),
+    }
+    if phase is not None:
+        said["phase"] = phase
+    if word := unit(measurand):
+        said["unitOfMeasure"] = {"unit": word, "multiplier": 0}
+    if signed and measurand == REGISTER and phase is None:
+        data, method, encoding, key = signed
+        said["signedMeterValue"] = {
+            "signedMeterData": data, "signingMethod": method, "encodingMethod": encoding, "publicKey": key,
+        }  # fmt: skip
+    return said
+
+
+def _location(measurand: str) -> str:
+    return "EV" if measurand == "SoC" else "Outlet"
