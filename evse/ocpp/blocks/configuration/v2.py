@@ -1,0 +1,16 @@
+"""Configuration in OCPP 2.0.1 and 2.1: as the block has it."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+CALLS = {
+    "SetVariables": ("set_variables", None, None),
+    "GetVariables": ("get_variables", None, None),
+    "GetBaseReport": ("get_base_report", None, None),
+    "GetReport": ("get_report", None, None),
+}
+EVENTS: dict[str, Any] = {}
+RECORDS: dict[str, Any] = {}

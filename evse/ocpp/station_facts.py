@@ -1,0 +1,71 @@
+"""What the station knows about itself, as values of the device model: they are computed when somebody asks."""
+
+from __future__ import annotations
+
+from evse.clock import timestamp
+from evse.model import REGISTER
+from evse.ocpp.variable_row import MOST, MUTABILITY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from evse.clock import Clock
+    from evse.model import Evse
+    from evse.ocpp.device_model import DeviceModel
+
+POWER = ("Power.Active.Import", None)
+# Where the station file does not say.
+SUPPLY_VOLTAGE_V = 230.0
+
+
+def provide_facts(
+    model: DeviceModel, *, station: dict[str, Any], evses: dict[int, Evse], clock: Clock, faults: dict[str, str]
+) -> None:
+    """Registers what follows from the station's description, the EVSEs' facts and the clock.
+
+    `faults` are those of the station itself: code -> detail.
+    """
+
+    def evse_of(evse: int | None) -> Evse:
+        return evses[evse or 0]
+
+    def most_power(evse: int | None, _: int | None) -> dict[int, Any]:
+        voltage_v = station.get("supply_voltage_v") or SUPPLY_VOLTAGE_V
+        return {MOST: round(evse_of(evse).phases * voltage_v * evse_of(evse).max_current_a)}
+
+    model.provide("ChargingStation", "Model", lambda _, __: station.get("model"))
+    model.provide("ChargingStation", "VendorName", lambda _, __: station.get("vendor"))
+    model.provide("ChargingStation", "SerialNumber", lambda _, __: station.get("serial"))
+    model.provide("ChargingStation", "FirmwareVersion", lambda _, __: station.get("firmware"))
+    model.provide("ChargingStation", "SupplyPhases", lambda _, __: str(max(evse.phases for evse in evses.values())))
+    model.provide("ChargingStation", "Problem", lambda _, __: _boolean(faults))
+    model.provide("EVSE", "SupplyPhases", lambda evse, _: str(evse_of(evse).phases))
+    model.provide("EVSE", "ChargingState", lambda evse, _: evse_of(evse).charging_state)
+    model.provide("EVSE", "Problem", lambda evse, _: _boolean(evse_of(evse).faults))
+    model.provide("EVSE", "Power", lambda evse, _: _decimal(evse_of(evse).values.get(POWER, 0.0)), limits=most_power)
+    model.provide("Connector", "ConnectorType", lambda evse, connector: evse_of(evse).connectors[connector or 0].type)
+    model.provide("Connector", "SupplyPhases", lambda evse, _: str(evse_of(evse).phases))
+    model.provide(
+        "FiscalMetering", "EnergyImportRegister", lambda evse, _: _decimal(evse_of(evse).values.get(REGISTER))
+    )
+    model.provide("FiscalMetering", "PublicKey", lambda evse, _: (evse_of(evse).signed or {}).get("public_key"))
+    model.provide("ClockCtrlr", "DateTime", lambda _, __: timestamp(clock.resolve(clock.stamp())))
+    model.provide("SecurityCtrlr", "Identity", lambda _, __: station.get("identity"))
+    if all(connector.tethered for evse in evses.values() for connector in evse.connectors.values()):
+        # "For an EVSE with only fixed cables, ReadOnly and false" [2.1 part 2, UnlockOnEVSideDisconnect]
+        model.provide(
+            "OCPPCommCtrlr",
+            "UnlockOnEVSideDisconnect",
+            lambda _, __: "false",
+            limits=lambda _, __: {MUTABILITY: "ReadOnly"},
+        )
+
+
+def _boolean(present: object) -> str:
+    return "true" if present else "false"
+
+
+def _decimal(number: float | None) -> str | None:
+    """Milli-units are enough for every unit of these variables."""
+    return None if number is None else f"{number:.3f}".rstrip("0").rstrip(".")
