@@ -29,8 +29,8 @@ class Transaction:
 
     __slots__ = (
         "id", "evse", "seq", "started", "started_when", "begin_wh", "token", "group", "remote_start_id",
-        "reservation_id", "state", "reason", "stop", "connector", "begun", "samples", "spent_s", "charging_when", "phases",
-        "limit_wh", "limited", "cost", "message", "guard", "resuming",
+        "reservation_id", "state", "reason", "stop", "connector", "begun", "samples", "spent_s", "charging_when",
+        "phases", "limit_wh", "limited", "cost", "message", "guard", "resuming",
     )  # fmt: skip
 
     def __init__(self, id: str, evse: Evse, started: Any, started_when: float) -> None:
