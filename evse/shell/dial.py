@@ -1,0 +1,179 @@
+"""Dial: from an endpoint to a channel that carries plaintext: DNS, TCP to one address after the other, TLS."""
+
+from __future__ import annotations
+
+import _socket
+import errno
+from posix import strerror
+
+from evse.shell.channel import Channel, ChannelError, Socket
+from evse.shell.resolver import Lookup
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from evse.shell.endpoint import Endpoint
+    from evse.shell.resolver import Address
+    from evse.shell.tls import TlsChannel
+
+# What the kernel does about a peer that has gone: probes after a minute of silence, and gives up unacknowledged data.
+_TCP = _socket.IPPROTO_TCP
+SOCKET_OPTIONS = (
+    (_TCP, _socket.TCP_NODELAY, 1),
+    (_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1),
+    (_TCP, _socket.TCP_KEEPIDLE, 60),
+    (_TCP, _socket.TCP_KEEPINTVL, 20),
+    (_TCP, _socket.TCP_KEEPCNT, 3),
+    (_TCP, _socket.TCP_USER_TIMEOUT, 90_000),
+)
+
+
+class Dial:
+    """One way to the CSMS, begun at once: `ready(channel)` or `failed(code, why)`, a word of the advice table, ends it.
+
+    `step(state)` tells of "connecting" and "tls". Each step may take `connect_timeout_s`, all addresses together.
+    `cancel()` forgets everything and closes what is open.
+    """
+
+    __slots__ = (
+        "_loop", "_endpoint", "_profile", "_step", "_ready", "_failed", "_lookup", "_addresses", "_share_s", "_channel",
+        "_fd", "_timer",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        loop: Any,
+        endpoint: Endpoint,
+        profile: Mapping[str, Any],
+        step: Callable[[str], Any],
+        ready: Callable[[Any], Any],
+        failed: Callable[[str, str], Any],
+    ) -> None:
+        self._loop = loop
+        self._endpoint = endpoint
+        self._profile = profile
+        self._step, self._ready, self._failed = step, ready, failed
+        self._addresses: list[Address] = []
+        self._share_s: float = profile["connect_timeout_s"]
+        self._channel: Any = None
+        self._fd = -1
+        self._timer: Any = None
+        self._lookup: Lookup | None = Lookup(loop, endpoint.host, endpoint.port, self._resolved, self._share_s)
+
+    def cancel(self) -> None:
+        """Forgets everything; neither `ready` nor `failed` is called any more."""
+        if self._lookup is not None:
+            self._lookup.cancel()
+            self._lookup = None
+        self._addresses = []
+        self._unwatch()
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def _unwatch(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            self._loop.remove_writer(self._fd)
+            self._fd = -1
+
+    def _fail(self, code: str, why: str) -> None:
+        self.cancel()
+        self._failed(code, why)
+
+    def _resolved(self, addresses: list[Address], error: str | None) -> None:
+        self._lookup = None
+        if error is not None:
+            self._fail("dns", error)
+            return
+        self._addresses = addresses
+        self._share_s /= max(1, len(addresses))
+        self._step("connecting")
+        self._next("unreachable", "the name has no address")
+
+    def _next(self, code: str, why: str) -> None:
+        """Tries the next address; with none left, `code` and `why` tell of the last."""
+        while self._addresses:
+            self._unwatch()
+            family, address = self._addresses.pop(0)
+            error = self._connect(family, address)
+            if error in (0, errno.EINPROGRESS):
+                self._fd = self._channel.socket.fileno()
+                self._timer = self._loop.call_later(self._share_s, self._next, "late_connecting", "")
+                self._loop.add_writer(self._fd, self._connected)
+                return
+            code, why = _refusal(error)
+        self._fail(code, why)
+
+    def _connect(self, family: int, address: tuple[Any, ...]) -> int:
+        """Begins to connect; the system's error number."""
+        if self._channel is not None:
+            self._channel.close()
+        try:
+            sock = Socket(family, _socket.SOCK_STREAM)
+            self._channel = Channel(sock)
+            sock.setblocking(False)
+            for option in SOCKET_OPTIONS:
+                sock.setsockopt(*option)
+            return sock.connect_ex(address)
+        except OSError as problem:
+            return problem.errno or errno.EIO
+
+    def _connected(self) -> None:
+        error = self._channel.socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+        if error:
+            self._next(*_refusal(error))
+            return
+        self._addresses = []
+        self._unwatch()
+        if self._endpoint.secure:
+            self._begin_tls()
+        else:
+            self._done()
+
+    def _begin_tls(self) -> None:
+        self._step("tls")
+        profile = self._profile
+        own = (profile["cert"], profile["key"]) if profile["security_profile"] == 3 else (None, None)
+        try:
+            from evse.shell.tls import TlsChannel, new_context
+
+            context = new_context(profile["ca"], own[0], own[1], profile["verify_hostname"])
+            self._channel = TlsChannel(self._channel.socket, *context, self._endpoint.host)
+        except ChannelError as problem:
+            self._fail(problem.code, problem.why)
+            return
+        self._fd = self._channel.socket.fileno()
+        self._timer = self._loop.call_later(profile["connect_timeout_s"], self._fail, "late_tls", "")
+        self._negotiate(self._channel)
+
+    def _negotiate(self, channel: TlsChannel) -> None:
+        try:
+            wants = channel.handshake()
+        except ChannelError as problem:
+            self._fail(problem.code, problem.why)
+            return
+        if wants is None:
+            self._unwatch()
+            self._done()
+        elif wants == "read":
+            self._loop.remove_writer(self._fd)
+            self._loop.add_reader(self._fd, self._negotiate, channel)
+        else:
+            self._loop.add_writer(self._fd, self._negotiate, channel)
+
+    def _done(self) -> None:
+        channel, self._channel = self._channel, None
+        self._ready(channel)
+
+
+def _refusal(error: int) -> tuple[str, str]:
+    """(word of the advice table, words of the system) for what connect() gave."""
+    if error == errno.ECONNREFUSED:
+        return "refused", ""
+    return "late_connecting" if error == errno.ETIMEDOUT else "unreachable", strerror(error)
