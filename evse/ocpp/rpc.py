@@ -1,7 +1,8 @@
 """OCPP-J: the RPC frames, as text in and text out.
 
-A frame is a JSON array: CALL [2, id, action, payload], CALLRESULT [3, id, payload], CALLERROR [4, id, code, description,
-details], and since 2.1 CALLRESULTERROR [5, ...] and SEND [6, id, action, payload]. [part 4 §4.2]
+A frame is a JSON array: CALL [2, id, action, payload], CALLRESULT [3, id, payload],
+CALLERROR [4, id, code, description, details], and since 2.1 CALLRESULTERROR [5, ...] and SEND [6, id, action, payload].
+[part 4 §4.2]
 """
 
 from __future__ import annotations

@@ -45,7 +45,9 @@ def test_a_known_action_without_block_is_not_supported(version: str, action: str
     assert reply is not None and reply[0] == 4 and reply[2] == "NotSupported"
 
 
-@pytest.mark.parametrize(("version", "action"), [("1.6", "SetVariables"), ("2.0.1", "SetDERControl"), ("2.1", "ChangeConfiguration")])
+@pytest.mark.parametrize(
+    ("version", "action"), [("1.6", "SetVariables"), ("2.0.1", "SetDERControl"), ("2.1", "ChangeConfiguration")]
+)
 def test_an_action_of_another_version_is_not_implemented(version: str, action: str) -> None:
     reply = bench(version).ask_raw(action, {})
     assert reply is not None and reply[2] == "NotImplemented"
@@ -64,7 +66,9 @@ def test_an_action_of_another_version_is_not_implemented(version: str, action: s
         ("2.0.1", {"vendorId": "V", "more": 1}, "FormatViolation"),
     ],
 )
-def test_a_payload_that_breaks_the_schema_is_refused_in_the_words_of_the_version(version: str, payload: dict[str, Any], code: str) -> None:
+def test_a_payload_that_breaks_the_schema_is_refused_in_the_words_of_the_version(
+    version: str, payload: dict[str, Any], code: str
+) -> None:
     reply = bench(version).ask_raw("DataTransfer", payload)
     assert reply is not None and (reply[0], reply[2]) == (4, code)
     assert reply[3], "the refusal says where and what"
@@ -131,7 +135,9 @@ def test_the_answer_comes_before_what_the_request_makes_the_station_say() -> Non
 
 
 @versions2
-@pytest.mark.parametrize(("frame", "code"), [("nonsense", "RpcFrameworkError"), ('[9,"5",{}]', "MessageTypeNotSupported")])
+@pytest.mark.parametrize(
+    ("frame", "code"), [("nonsense", "RpcFrameworkError"), ('[9,"5",{}]', "MessageTypeNotSupported")]
+)
 def test_what_is_no_frame_is_answered_in_2x(version: str, frame: str, code: str) -> None:
     b = bench(version)
     b.receive(frame)
@@ -141,7 +147,7 @@ def test_what_is_no_frame_is_answered_in_2x(version: str, frame: str, code: str)
 
 @pytest.mark.parametrize("frame", ["nonsense", '[9,"5",{}]', "[]", '[2,"","X",{}]'])
 def test_16_is_silent_about_what_it_cannot_answer(frame: str) -> None:
-    """[1.6J §4.1.3] a message with a type that is not known shall be ignored; without an id there is nothing to answer."""
+    """[1.6J §4.1.3] an unknown message type is ignored; without an id there is nothing to answer."""
     b = bench("1.6")
     b.receive(frame)
     assert not b.replies

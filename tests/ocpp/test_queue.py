@@ -68,7 +68,7 @@ def test_one_call_is_in_flight(version: str) -> None:
 def test_message_ids_are_never_used_twice(version: str) -> None:
     b = Station(version)
     ids = set()
-    for count in range(50):
+    for _count in range(50):
         b.say("x")
         b.keep("y")
         for _ in range(2):

@@ -12,7 +12,13 @@ from evse.ocpp import rpc
 def test_frames_are_read_as_they_are_written() -> None:
     assert rpc.parse(rpc.call("1", "Heartbeat", {})) == (rpc.CALL, "1", "Heartbeat", {})
     assert rpc.parse(rpc.result("1", {"a": 0})) == (rpc.RESULT, "1", {"a": 0})
-    assert rpc.parse(rpc.error("1", "InternalError", "why", {"x": 1})) == (rpc.ERROR, "1", "InternalError", "why", {"x": 1})
+    assert rpc.parse(rpc.error("1", "InternalError", "why", {"x": 1})) == (
+        rpc.ERROR,
+        "1",
+        "InternalError",
+        "why",
+        {"x": 1},
+    )
     assert rpc.parse(rpc.result_error("1", "FormatViolation")) == (rpc.RESULT_ERROR, "1", "FormatViolation", "", {})
     assert rpc.parse(rpc.send("1", "NotifyPeriodicEventStream", {})) == (rpc.SEND, "1", "NotifyPeriodicEventStream", {})
 
@@ -23,7 +29,9 @@ def test_a_payload_of_null_is_an_empty_one() -> None:
     assert rpc.parse('[3,"1",null]')[2] == {}
 
 
-@pytest.mark.parametrize("text", ['[4,"1","GenericError"]', '[4,"1","GenericError","why"]', '[4,"1","GenericError",null,null]'])
+@pytest.mark.parametrize(
+    "text", ['[4,"1","GenericError"]', '[4,"1","GenericError","why"]', '[4,"1","GenericError",null,null]']
+)
 def test_an_error_without_all_its_elements_is_still_an_error(text: str) -> None:
     """Seen in the field: CALLERROR frames without description or details."""
     assert rpc.parse(text)[:3] == (rpc.ERROR, "1", "GenericError")
