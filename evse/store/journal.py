@@ -36,6 +36,8 @@ KEYS = 256
 # After so many events without a sync the next one is durable, and a start skips so many numbers: events may have been
 # sent and then lost by a power cut, and their numbers must not come again.
 RESERVE = 32
+# So many groups of segments, of at most two segments' bytes each, are thinned when a segment begins: it bounds the time.
+GROUPS = 4
 
 
 class Journal:
@@ -232,8 +234,9 @@ class Journal:
         self._rewrite([])
         self._forget_delivered()
         try:
-            while self.bytes + self._segment_bytes > self._limit_bytes and (group := self._to_thin()):
-                self._rewrite(group)
+            for _ in range(GROUPS):
+                if self.bytes + self._segment_bytes > self._limit_bytes and (group := self._to_thin()):
+                    self._rewrite(group)
         except StoreError as error:
             self._log.error("journal: cannot make room", error=error)
 
@@ -328,7 +331,6 @@ class Journal:
             self._rewrite(segments[-1:])
             return
         self._forget_delivered()
-        self._noted = self.done_seq
         try:
             self._append([f'"last":{self.last_seq}'], True)
         except StoreError as error:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-CHUNK_BYTES = 8192
+CHUNK_BYTES = 4096
 # How a line ends that was written while lines before it were not synced yet.
 GROUP = b',"group":1}'
 

@@ -526,11 +526,14 @@ def test_changes_of_the_state_do_not_fill_the_journal() -> None:
     assert [event["n"] for event in events(journal)] == list(range(40))
 
 
-def test_the_event_under_way_is_not_dropped() -> None:
-    journal = opened(PowerCutFS(), segment_bytes=300, limit_bytes=1200, droppable=lambda event: True)
-    journal.write(-1)
-    journal.write(0)
-    journal.done(1)
+@pytest.mark.parametrize("delivered", [0, 1, 2, 3])
+def test_the_event_under_way_is_not_dropped(delivered: int) -> None:
+    journal = opened(PowerCutFS(), segment_bytes=300, limit_bytes=1200, droppable=lambda event: event != "kept")
+    journal.write("kept")
+    for n in range(4):
+        journal.write(n)
+    journal.write("kept")
+    journal.done(1 + delivered)
     head = journal.head()
     for n in range(100):
         journal.write(n)
@@ -556,6 +559,26 @@ def test_overflow_that_cannot_make_room_is_logged_and_the_event_still_written() 
 
 
 # -- cost -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("look_ahead", [False, True])
+def test_delivery_does_not_read_the_log_again_and_again(look_ahead: bool) -> None:
+    fs = PowerCutFS()
+    journal = opened(fs)
+    for n in range(1000):
+        journal.write([n, "x" * 100], durable=False)
+    reads = 0
+
+    def count(call: str, path: str) -> None:
+        nonlocal reads
+        reads += call == "pread"
+
+    fs.fault = count
+    while head := journal.head():
+        if look_ahead:
+            journal.after(head[0])
+        journal.done(head[0])
+    assert reads < 5000
 
 
 class Unsynced:
