@@ -6,7 +6,7 @@ _DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 def is_date_time(text: str) -> bool:
-    """Whether the text is an RFC 3339 date-time with its zone. Leap seconds (:60) are refused: no clock here shows them."""
+    """Whether the text is an RFC 3339 date-time with its zone; no leap seconds (:60), which no clock here shows."""
     if len(text) < 20 or text[4] != "-" or text[7] != "-" or text[10] not in "Tt" or text[13] != ":" or text[16] != ":":
         return False
     zone = text[-1]

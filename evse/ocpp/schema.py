@@ -48,8 +48,8 @@ def rpc_code(version: str, rule: str) -> str:
 class SchemaError(EvseError, ValueError):
     """A payload breaks its table.
 
-    `path` is where, "evse.id" or "meterValue[0].sampledValue"; "" is the payload itself. `rule` is the JSON schema's word
-    for what is broken: type, required, enum, maxLength, minItems, maxItems, minimum, maximum, multipleOf, format,
+    `path` is where, "evse.id" or "meterValue[0].sampledValue"; "" is the payload itself. `rule` is the JSON schema's
+    word for what is broken: type, required, enum, maxLength, minItems, maxItems, minimum, maximum, multipleOf, format,
     additionalProperties; or unknown for a message that the version does not have. `detail` quotes no value.
     """
 
@@ -103,9 +103,9 @@ class Tables:
         """The payload without what message `name` of this version does not have; the one given is not changed.
 
         Members that the version lacks are left out. A word that its enumeration lacks takes with it the innermost list
-        item around it, else the innermost optional member: a sampled value without its measurand would be read as energy.
-        Values of a wrong type or size stay, for check() to name. Raises SchemaError where what must be there has such a
-        word.
+        item around it, else the innermost optional member: a sampled value without its measurand would be read as
+        energy. Values of a wrong type or size stay, for check() to name. Raises SchemaError where what must be there
+        has such a word.
         """
         return self._trim(self._message(name), payload)
 

@@ -7,15 +7,15 @@ import sys
 
 from evse.errors import StoreError
 
-MAGIC = f"evse-tables1 {sys.version_info[0]}.{sys.version_info[1]}".encode().ljust(16, b"\0")
-INDEX_AT = 24  # behind magic, checksum of the source and checksum of the content: where the index is, and how long
+MAGIC = f"evse-tab1 {sys.version_info[0]}.{sys.version_info[1]}".encode().ljust(16, b"\0")
+INDEX_AT = 24  # after the magic and two checksums: where the index is, and how long
 
 
 class TableFile:
     """Gives `read` to `evse.ocpp.schema.Tables`. Nothing but the descriptor stays in memory.
 
-    The front end has checked the whole file and brought it up to date (`evse.ocpp.tables.compile`). Raises StoreError if
-    it is not there or was compiled by another Python, whose marshal format differs.
+    The front end has checked the whole file and brought it up to date (`evse.ocpp.tables.compile`). Raises StoreError
+    if it is not there or was compiled by another Python, whose marshal format differs.
     """
 
     __slots__ = ("_fd", "_index_at", "_index_length")
@@ -37,10 +37,10 @@ class TableFile:
         if not name.isidentifier():
             return None
         index = os.pread(self._fd, self._index_length, self._index_at)
-        before, found, after = index.partition(f"\n{name} ".encode())
-        if not found:
+        start = index.find(f"\n{name} ".encode())
+        if start < 0:
             return None
-        at, length = after[: after.index(b"\n")].split()
+        _, at, length = index[start : index.index(b"\n", start + 1)].split()
         return os.pread(self._fd, int(length), int(at))
 
     def close(self) -> None:

@@ -7,15 +7,19 @@ A marshalled type is what `evse.ocpp.schema` describes under "Shapes"; `evse.she
 
 from __future__ import annotations
 
+import functools
 import marshal
 import os
 import struct
 import sys
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evse.ocpp.schema import ACTIONS, ANY, BOOL, DATE_TIME, INT, NUMBER, STRING, STRING_MOST, URI, WHOLE
-from evse.shell.tablefile import MAGIC
+from evse.shell.tablefile import MAGIC as MAGIC
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FILES = {"1.6": "v16", "2.0.1": "v201", "2.1": "v21"}
 HEADER = struct.Struct("<16sIIII")
@@ -124,45 +128,52 @@ def _depth(types: dict[str, Any], name: str, above: tuple[str, ...]) -> None:
 
 def blobs(version: str) -> dict[str, bytes]:
     """The marshalled types of one version in memory; `Tables(version, blobs(version).get)` checks with them."""
-    return {name: marshal.dumps(type_) for name, type_ in parse(text(version)).items()}
+    return _marshalled(text(version))
+
+
+def _marshalled(source: bytes) -> dict[str, bytes]:
+    return {name: marshal.dumps(type_) for name, type_ in parse(source).items()}
 
 
 def compile_tables(directory: str, versions: tuple[str, ...] = tuple(FILES)) -> dict[str, str]:
     """Brings `<directory>/<file>.tables` up to date for each version; version -> path.
 
-    A file that is whole and made from the same text by the same Python is left as it is. The directory must exist.
-    Raises OSError where it cannot be written.
+    The directory must exist. Raises OSError where a file cannot be written.
     """
     paths = {}
     for version in versions:
         paths[version] = path = os.path.join(directory, FILES[version] + ".tables")
         source = text(version)
-        if not _current(path, zlib.crc32(source)):
-            content = _file(source)
-            with open(path + ".new", "wb") as file:
-                file.write(content)
-            os.replace(path + ".new", path)
+        bring_up_to_date(path, source, functools.partial(_marshalled, source))
     return paths
 
 
-def _current(path: str, source_crc: int) -> bool:
+def bring_up_to_date(path: str, source: bytes, make: Callable[[], dict[str, bytes]]) -> None:
+    """Writes the entries that `make` gives, unless the file is whole and made from the same source by the same Python.
+
+    The names of entries are identifiers. Raises OSError where it cannot be written.
+    """
+    stamp = zlib.crc32(source)
+    if _is_current(path, stamp):
+        return
+    at = HEADER.size
+    index = "\n"
+    body = b""
+    for name, blob in make().items():
+        index += f"{name} {at} {len(blob)}\n"
+        body += blob
+        at += len(blob)
+    body += index.encode()
+    with open(path + ".new", "wb") as file:
+        file.write(HEADER.pack(MAGIC, stamp, zlib.crc32(body), at, len(index)) + body)
+    os.replace(path + ".new", path)
+
+
+def _is_current(path: str, stamp: int) -> bool:
     try:
         with open(path, "rb") as file:
             content = file.read()
-        magic, stamp, crc, _, _ = HEADER.unpack_from(content)
+        magic, of, crc, _, _ = HEADER.unpack_from(content)
     except (OSError, struct.error):
         return False
-    return bool(magic == MAGIC and stamp == source_crc and crc == zlib.crc32(content[HEADER.size :]))
-
-
-def _file(source: bytes) -> bytes:
-    at = HEADER.size
-    index = "\n"
-    body = []
-    for name, type_ in parse(source).items():
-        blob = marshal.dumps(type_)
-        index += f"{name} {at} {len(blob)}\n"
-        body.append(blob)
-        at += len(blob)
-    content = b"".join(body) + index.encode()
-    return HEADER.pack(MAGIC, zlib.crc32(source), zlib.crc32(content), at, len(index)) + content
+    return bool(magic == MAGIC and of == stamp and crc == zlib.crc32(content[HEADER.size :]))
