@@ -1,0 +1,261 @@
+"""The station put together: the only module that knows the hardware (`hal`) and everything else (`evse`).
+
+hardware --events--> charging controllers --facts--> engine (OCPP) or the standalone rules --effects--> controllers
+CSMS <--frames--> connection <--> engine; control socket --verbs--> all of it
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from evse.charging.session import ChargingController
+from evse.clock import Clock, Timers
+from evse.errors import UsageError
+from evse.model import Connector, Evse
+from evse.shell.control import ControlServer
+from evse.shell.notify import Notify
+from evse.shell.runner import Runner
+from evse.shell.verbs import Verbs
+from evse.store.documents import Documents
+from hal.board import load_board
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from evse.shell.log import Log
+
+RESTART = 75
+# An orderly shutdown waits so long for sessions to end, and then for the CSMS to take what is to be said.
+SESSIONS_END_S = 2.0
+FAREWELL_S = 1.0
+# A contactor of a real board does not close more often than this where the board file says nothing.
+MIN_CLOSE_INTERVAL_S = 10.0
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+
+def check_board(description: dict[str, Any]) -> list[str]:
+    """Everything that is wrong with a board file, in words; for the front end."""
+    from hal.boardfile import check
+
+    return check(description)
+
+
+class Station:
+    """One charging station: `start()`, then run the loop until it stops; `exit_code` says why it did.
+
+    `side` decides who may charge: the OCPP side (evse/online.py) or the standalone rules (evse/standalone.py).
+    """
+
+    def __init__(self, config: dict[str, Any], state_dir: str, control: str, loop: Any, log: Log) -> None:
+        """Opens the store and makes the devices; nothing moves before `start()`. Raises EvseError."""
+        self.config = config
+        self.loop = loop
+        self.log = log
+        self.exit_code = 0
+        self.ready = False
+        self.utc_offset_s = 0.0  # of the simulated clock
+        self.displays: dict[int | None, str] = {}
+        os.umask(0o077)
+        self.clock = Clock(utc=self.system_utc, boot=_boot_id())
+        self.timers = Timers()
+        self.documents = Documents(os.path.join(state_dir, "documents"), log=log)
+        self.board = load_board(config["board"], checked=True)
+        self.evses = {id: _evse(devices) for id, devices in self.board.evses.items()}
+        self.side = self._make_side(state_dir)
+        self.runner = Runner(loop, self.clock, self.timers, log, self.side.engine, self.side.journal, self.system_utc)
+        self.controllers = {
+            id: ChargingController(
+                id, devices, self.timers, self.clock, self.emit, _Settings(self.side, _min_close_s(config, id)), log
+            )
+            for id, devices in self.board.evses.items()
+        }
+        self.control = ControlServer(loop, control, Verbs(self).commands(), log)
+        self.notify = Notify(loop, log)
+        self._stopping = False
+        self._closed = False
+        self._deadline: Any = None
+
+    def _make_side(self, state_dir: str) -> Any:
+        if self.config["behaviour"]["standalone"]:
+            from evse.standalone import Standalone
+
+            return Standalone(self)
+        from evse.online import Online
+
+        return Online(self, state_dir)
+
+    @property
+    def engine(self) -> Any:
+        """The OCPP engine, None in standalone mode."""
+        return self.side.engine
+
+    def system_utc(self) -> float:
+        """What the machine's clock shows, moved by the simulated one."""
+        return time.time() + self.utc_offset_s
+
+    def set_utc(self, at: float) -> None:
+        """Sets the simulated clock so that the station believes it to be `at`."""
+        self.utc_offset_s += at - self.clock.resolve(self.clock.stamp())
+
+    # Life
+
+    def start(self) -> None:
+        """Starts the hardware, then the rules, the control socket and the connection. Raises EvseError."""
+        self.control.start()
+        self.runner.effects.update(
+            authorize=lambda evse: self.controllers[evse].authorize(),
+            stop=lambda evse, reason: self.controllers[evse].stop(reason),
+            limit=lambda evse, source, limit_a: self.controllers[evse].limit(source, limit_a),
+            unlock=lambda evse, connector: self.controllers[evse].unlock(connector),
+            permit=lambda evse, permitted: self.controllers[evse].permit(permitted),
+            display=self.display,
+            reboot=self.restart,
+        )
+        self.side.begin()
+        for controller in self.controllers.values():
+            controller.start(self.loop)
+        for reader, evse_ids in self.board.readers:
+            reader.start(self.loop, lambda event, *values, ids=evse_ids: self._hear_reader(ids, event, *values))
+        self.runner.pump()
+        self.side.connect()
+        self.ready = True
+        self.notify.ready(self.runner.hangs)
+        self.log.info("the station is ready", evses=len(self.evses), board=self.board.id)
+
+    def restart(self, reason: str) -> None:
+        """Ends the process with the exit code that asks for the next start, after the configured delay."""
+        delay_s = self.config["behaviour"]["reset_delay_s"]
+        self.log.info("the station restarts", reason=reason, delay_s=delay_s)
+        self.loop.call_later(delay_s, self.shut_down, RESTART)
+
+    def shut_down(self, exit_code: int) -> None:
+        """Orderly: sessions end (or stay to be resumed, as configured), the CSMS hears of it, outputs are safe."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self.exit_code = exit_code
+        self.notify.stopping()
+        self.log.info("the station shuts down", exit_code=exit_code)
+        if self.config["behaviour"]["power_loss"] == "end":
+            for controller in self.controllers.values():
+                if controller.authorized:
+                    controller.stop("Reboot")
+        self.runner.pump()
+        self._deadline = self.clock.now() + SESSIONS_END_S
+        self._await_sessions()
+
+    def _await_sessions(self) -> None:
+        busy = any(controller.state in ("ending", "reading") for controller in self.controllers.values())
+        if busy and self.clock.now() < self._deadline:
+            self.loop.call_later(0.02, self._await_sessions)
+            return
+        self.make_safe()
+        self.runner.pump()
+        self._deadline = self.clock.now() + FAREWELL_S
+        self._await_farewell()
+
+    def _await_farewell(self) -> None:
+        if self.side.has_to_say() and self.clock.now() < self._deadline:
+            self.loop.call_later(0.02, self._await_farewell)
+        else:
+            self.side.disconnect()
+            self.loop.stop()
+
+    def make_safe(self) -> None:
+        """Every contactor open, no current offered; also after a failure of any part. May be called again."""
+        devices = [*self.controllers.values(), *(reader for reader, _ in self.board.readers)]
+        for device in devices:
+            try:
+                device.close()
+            except Exception as error:  # the others must be made safe whatever happens here
+                self.log.error("a device could not be made safe", kind=type(error).__name__, why=str(error))
+
+    def close(self) -> None:
+        """Gives everything back; may be called twice."""
+        if not self._closed:
+            self._closed = True
+            self.make_safe()
+            self.side.close()
+            self.runner.close()
+            self.control.close()
+            self.notify.close()
+
+    # Facts
+
+    def emit(self, fact: str, evse_id: int | None, *values: Any) -> None:
+        """A fact of a controller."""
+        self.runner.tell(self._fact, fact, evse_id, *values)
+
+    def _fact(self, fact: str, evse_id: int | None, *values: Any) -> None:
+        self.side.fact(fact, evse_id, *values)
+        if self.control.wanted("events") and fact != "reading":
+            self.control.publish("events", {"event": fact, "evse": evse_id, "values": list(values)})
+
+    def _hear_reader(self, evse_ids: tuple[int, ...], event: str, *values: Any) -> None:
+        if event == "token":
+            self.runner.tell(self.token, values[2] if len(values) > 2 else evse_ids, *values[:2])
+        else:
+            self.emit(event, None, *values)
+
+    def token(self, evse_ids: tuple[int, ...], id_token: str, kind: str) -> None:
+        """A token at a reader of these EVSEs; with `token_before_plug = false` only where a cable is plugged in."""
+        if not self.config["behaviour"]["token_before_plug"]:
+            plugged = tuple(id for id in evse_ids if self.controllers[id].plugged is not None)
+            if not plugged:
+                self.display(evse_ids[0] if len(evse_ids) == 1 else None, "plug in first, then show the card")
+                return
+            evse_ids = plugged
+        self.side.token_presented(evse_ids, id_token, kind)
+        self.control.publish("events", {"event": "token", "evses": list(evse_ids), "kind": kind})
+
+    def display(self, evse_id: int | None, text: str) -> None:
+        """What a screen or an LED would show."""
+        self.displays[evse_id] = text
+        self.log.info("display", evse=evse_id, text=text)
+        self.control.publish("events", {"event": "display", "evse": evse_id, "text": text})
+
+    def controller(self, evse: Any) -> ChargingController:
+        """The controller of an EVSE that somebody named. Raises UsageError."""
+        if isinstance(evse, bool) or not isinstance(evse, int) or evse not in self.controllers:
+            known = ", ".join(map(str, self.controllers))
+            raise UsageError(f"there is no EVSE {evse!r}; this station has {known}")
+        return self.controllers[evse]
+
+
+class _Settings:
+    """What a charging controller reads at use: from the device model or the standalone rules, and the board."""
+
+    __slots__ = ("_side", "min_close_interval_s", "lock_timeout_s", "contactor_timeout_s")
+
+    def __init__(self, side: Any, min_close_interval_s: float) -> None:
+        self._side = side
+        self.min_close_interval_s = min_close_interval_s
+        self.lock_timeout_s = 5.0
+        self.contactor_timeout_s = 1.0
+
+    def __getattr__(self, name: str) -> Any:
+        return self._side.setting(name)
+
+
+def _min_close_s(config: dict[str, Any], evse_id: int) -> float:
+    """The least time between two closings of an EVSE's contactor; a simulated one does not wear out."""
+    table = next(table for table in config["board"]["evse"] if table["id"] == evse_id)
+    contactor = table["contactor"]
+    default_s = 0.0 if contactor["driver"] == "simulated" else MIN_CLOSE_INTERVAL_S
+    return float(contactor.get("min_close_interval_s", default_s))
+
+
+def _evse(devices: Any) -> Evse:
+    connectors = [Connector(id, type, tethered) for id, type, tethered in devices.connectors]
+    return Evse(devices.id, connectors, devices.phases, devices.max_current_a)
+
+
+def _boot_id() -> str:
+    """The kernel's id of this start of the machine; where it has none, one that never comes again."""
+    try:
+        with open(BOOT_ID) as file:
+            return file.read().strip()
+    except OSError:
+        return f"{time.time_ns():x}"

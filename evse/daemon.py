@@ -1,0 +1,60 @@
+"""The resident process: loads the compiled configuration, builds the station, runs the loop until it is told to end.
+
+Exit codes: 1 refused or failed at the start, 70 an internal error (outputs were made safe first), 75 the station asks
+to be started again (a reset), 129, 130 and 143 after SIGHUP, SIGINT and SIGTERM.
+"""
+
+from __future__ import annotations
+
+import marshal
+import sys
+
+from evse.app import Station
+from evse.errors import EvseError, StoreError
+from evse.shell.log import Log
+from evse.shell.loop import Loop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+FAILED, INTERNAL = 1, 70
+SIGNALS = (1, 2, 15)  # SIGHUP, SIGINT, SIGTERM
+
+
+def main(arguments: list[str]) -> int:
+    """`arguments`: compiled configuration, state directory, control socket, log level; the exit code."""
+    config_path, state_dir, control, level = arguments
+    log = Log(level)
+    loop = Loop(log=log)
+    station = None
+    try:
+        station = Station(load(config_path), state_dir, control, loop, log)
+        for number in SIGNALS:
+            loop.add_signal_handler(number, station.shut_down, 128 + number)
+        station.start()
+        loop.run_forever()
+        return station.exit_code
+    except EvseError as error:
+        log.error("the station cannot start", why=str(error))
+        return FAILED
+    except Exception as error:
+        log.error("an internal error ends the station", kind=type(error).__name__, why=str(error))
+        if station is not None:
+            station.make_safe()
+        sys.excepthook(type(error), error, error.__traceback__)
+        return INTERNAL
+    finally:
+        if station is not None:
+            station.close()
+        loop.close()
+
+
+def load(path: str) -> dict[str, Any]:
+    """The compiled configuration. Raises StoreError."""
+    try:
+        with open(path, "rb") as file:
+            config: dict[str, Any] = marshal.loads(file.read())
+            return config
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        raise StoreError(f"{path}: {error}; start the station by `evse run`") from None

@@ -1,0 +1,167 @@
+"""Runner: carries facts and frames to the engine, its frames and effects out, and keeps its one timer.
+
+Facts are queued and handled one after the other, never inside the part that reports them: a device that answers at once
+does not find its controller half way through the last event. The queue is empty before the loop waits again.
+"""
+
+from __future__ import annotations
+
+import time
+from _collections import deque
+
+from evse.errors import StoreError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from evse.clock import Clock, Timers
+
+# What is journaled without being synced at once reaches the disk within this time.
+GROUP_COMMIT_S = 1.5
+# A timer this late, or a queue this long, means that a part hangs.
+OVERDUE_S = 10.0
+# Steps of the machine's clock below this are the slow corrections of NTP.
+CLOCK_STEP_S = 1.0
+
+
+class Runner:
+    """One engine, or none in standalone mode, on one loop.
+
+    effects     name -> callable that carries it out; an effect without one is logged as an error
+    send        takes each frame for the CSMS
+    utc         the machine's clock: the engine is told when somebody set it
+    """
+
+    __slots__ = (
+        "engine", "effects", "send", "_loop", "_clock", "_timers", "_journal", "_log", "_inbox", "_pumping", "_soon",
+        "_timer", "_when", "_commit", "_utc", "_skew_s",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        loop: Any,
+        clock: Clock,
+        timers: Timers,
+        log: Any,
+        engine: Any = None,
+        journal: Any = None,
+        utc: Callable[[], float] = time.time,
+    ) -> None:
+        self.engine = engine
+        self.effects: dict[str, Callable[..., Any]] = {}
+        self.send: Callable[[str], Any] | None = None
+        self._loop = loop
+        self._clock = clock
+        self._timers = timers
+        self._journal = journal
+        self._log = log
+        self._inbox: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._pumping = False
+        self._soon: Any = None
+        self._timer: Any = None
+        self._when: float | None = None
+        self._commit: Any = None
+        self._utc = utc
+        self._skew_s = utc() - clock.now()
+
+    def tell(self, call: Callable[..., Any], *args: Any) -> None:
+        """Runs `call(*args)` in its turn, at the latest in the loop's next pass."""
+        self._inbox.append((call, args))
+        if not self._pumping and self._soon is None:
+            self._soon = self._loop.call_soon(self.pump)
+
+    def pump(self) -> None:
+        """Handles everything that waits, now; then sets the timer anew. Does nothing inside itself."""
+        if self._pumping:
+            return
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        self._pumping = True
+        try:
+            self._watch_clock()
+            self._drain()
+            while self._inbox:
+                call, args = self._inbox.popleft()
+                call(*args)
+                self._drain()
+        finally:
+            self._pumping = False
+            if self._inbox:  # a part failed: what else waits is still handled
+                self._soon = self._loop.call_soon(self.pump)
+            self._arm()
+
+    def _watch_clock(self) -> None:
+        skew_s = self._utc() - self._clock.now()
+        if abs(skew_s - self._skew_s) > CLOCK_STEP_S:
+            self._log.info("the clock was set", by_s=round(skew_s - self._skew_s, 1))
+            self._skew_s = skew_s
+            if self.engine is not None:
+                self._inbox.append((self.engine.fact, ("clock_changed",)))
+
+    def _drain(self) -> None:
+        """Sends the frames, queues the effects behind what waits already."""
+        engine = self.engine
+        if engine is None:
+            return
+        while engine.frames:
+            frame = engine.frames.popleft()
+            if self.send is not None:
+                self.send(frame)
+        while engine.effects:
+            name, *args = engine.effects.popleft()
+            self.effect(name, *args)
+
+    def effect(self, name: str, *args: Any) -> None:
+        """Queues one effect."""
+        carry_out = self.effects.get(name)
+        if carry_out is None:
+            self._log.error("an effect that nobody carries out", effect=name)
+        else:
+            self._inbox.append((carry_out, tuple(args)))
+
+    def _arm(self) -> None:
+        when = self._timers.next()
+        if when is not None and (self._when is None or when < self._when):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._when = when
+            self._timer = self._loop.call_later(max(0.0, when - self._clock.now()), self._due)
+        if self._journal is not None and self._journal.unsynced and self._commit is None:
+            self._commit = self._loop.call_later(GROUP_COMMIT_S, self.commit)
+
+    def _due(self) -> None:
+        self._timer = self._when = None
+        if self.engine is not None:
+            self._inbox.append((self.engine.run_timers, ()))
+        else:
+            self._inbox.append((self._timers.run, (self._clock.now(),)))
+        self.pump()
+
+    def commit(self) -> None:
+        """Brings what was journaled to the disk."""
+        if self._commit is not None:
+            self._commit.cancel()
+            self._commit = None
+        try:
+            self._journal.sync()
+        except StoreError as error:
+            self._log.error("the journal could not be synced", why=str(error))
+
+    def hangs(self) -> str | None:
+        """Names the part that hangs, None if all goes well: for the watchdog."""
+        when = self._timers.next()
+        if when is not None and self._clock.now() - when > OVERDUE_S:
+            return "timers"
+        if self._inbox and not self._pumping and self._soon is None:
+            return "facts"
+        return None
+
+    def close(self) -> None:
+        """Forgets the timers of the loop; may be called twice."""
+        for handle in (self._soon, self._timer, self._commit):
+            if handle is not None:
+                handle.cancel()
+        self._soon = self._timer = self._when = self._commit = None

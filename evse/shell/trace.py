@@ -1,0 +1,132 @@
+"""Trace: the last frames to and from the CSMS, in RAM and, if wanted, in a JSON-lines file; passwords are masked.
+
+Bounds: so many frames, 2048 characters of each in RAM; the file is renamed to `<file>.1` when it is full.
+"""
+
+from __future__ import annotations
+
+import os
+from _collections import deque
+
+from evse import jsontext
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+KEPT_CHARACTERS = 2048
+OPEN_CALLS = 64
+MASK = "***"
+# Variables and keys whose values are passwords.
+PASSWORDS = ("BasicAuthPassword", "AuthorizationKey", "basicAuthPassword", "apnPassword", '"password"')
+
+
+class Trace:
+    """Notes frames as they pass. `follow(entry)` is called with each one; set it only while somebody listens."""
+
+    __slots__ = ("follow", "_clock", "_log", "_ring", "_calls", "_path", "_limit_bytes", "_fd", "_size")
+
+    def __init__(
+        self, clock: Any, log: Any, messages: int = 50, path: str | None = None, limit_bytes: int = 10_000_000
+    ) -> None:
+        self.follow: Callable[[dict[str, Any]], Any] | None = None
+        self._clock = clock
+        self._log = log
+        self._ring: deque[tuple[float | None, str, str, float | None, str]] = deque(maxlen=messages)
+        self._calls: dict[tuple[str, str], tuple[str, float]] = {}  # (who called, id) -> action, when
+        self._path = path
+        self._limit_bytes = limit_bytes
+        self._fd = -1
+        self._size = 0
+
+    def sent(self, text: str) -> None:
+        """A frame of ours went out."""
+        self._note("out", "in", text)
+
+    def received(self, text: str) -> None:
+        """A frame of the CSMS came in."""
+        self._note("in", "out", text)
+
+    def entries(self, action: str | None = None) -> list[dict[str, Any]]:
+        """The frames kept, oldest first: at (UTC seconds or None), dir ("in" from the CSMS), action, ms, frame."""
+        return [_entry(*row) for row in self._ring if action in (None, row[2])]
+
+    def close(self) -> None:
+        """Closes the file; may be called twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _note(self, direction: str, other: str, text: str) -> None:
+        kind, id, action = _head(text)
+        now = self._clock.now()
+        ms = None
+        if kind == "2":
+            while len(self._calls) >= OPEN_CALLS:
+                del self._calls[next(iter(self._calls))]
+            self._calls[direction, id] = action, now
+        elif kind in "345" and (call := self._calls.pop((other, id), None)) is not None:
+            action = call[0]
+            ms = round((now - call[1]) * 1000, 1)
+        if any(word in text for word in PASSWORDS):
+            text = _masked(text)
+        at = self._clock.utc()
+        self._ring.append((at, direction, action, ms, text[:KEPT_CHARACTERS]))
+        if self.follow is not None:
+            self.follow(_entry(at, direction, action, ms, text))
+        if self._path is not None:
+            self._write(
+                jsontext.dumps(_entry(at, direction, action, ms, text)).encode("utf-8", "backslashreplace") + b"\n"
+            )
+
+    def _write(self, line: bytes) -> None:
+        path = str(self._path)
+        try:
+            if self._fd >= 0 and self._size + len(line) > self._limit_bytes:
+                self.close()
+                os.replace(path, path + ".1")
+            if self._fd < 0:
+                self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._size = os.fstat(self._fd).st_size
+            self._size += os.write(self._fd, line)
+        except OSError as error:
+            self._log.warning("the trace file is given up", path=path, why=error.strerror)
+            self.close()
+            self._path = None
+
+
+def _entry(at: float | None, direction: str, action: str, ms: float | None, frame: str) -> dict[str, Any]:
+    return {"at": at, "dir": direction, "action": action, "ms": ms, "frame": frame}
+
+
+def _head(text: str) -> tuple[str, str, str]:
+    """Message type, id and, of a call, the action, as far as the text has the shape of a frame."""
+    parts = text[:400].split('"', 4)
+    kind = parts[0].strip(" \t\r\n[,")
+    if kind not in ("2", "3", "4", "5", "6") or len(parts) < 3:
+        return "?", "", "?"
+    return kind, parts[1], parts[3] if kind in "26" and len(parts) > 3 else "?"
+
+
+def _masked(text: str) -> str:
+    """The frame without the values of passwords; a frame that cannot be read is not shown at all."""
+    try:
+        frame = jsontext.loads(text)
+    except jsontext.JsonError:
+        return MASK
+    return jsontext.dumps(_mask(frame))
+
+
+def _mask(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_mask(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    variable = value.get("variable")
+    named = value.get("key"), variable.get("name") if isinstance(variable, dict) else None
+    secret = any(name in PASSWORDS for name in named)
+    return {
+        name: MASK if name.lower().endswith("password") or (secret and name.lower().endswith("value")) else _mask(item)
+        for name, item in value.items()
+    }
