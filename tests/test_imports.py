@@ -25,7 +25,6 @@ NOT_RESIDENT = (
     "evse/commands/",
     "evse/csms/",
     "evse/demo.py",
-    "evse/endpoint.py",
     "evse/ocpp/messages.py",
     "evse/ocpp/tables/",
     "evse/ocpp/typed/",

@@ -16,7 +16,6 @@ resident daemon. For mypy, `evse.ocpp.typed.v201.Client` (v16, v21) knows the ty
 from __future__ import annotations
 
 import asyncio
-import base64
 import inspect
 import logging
 import secrets
@@ -26,17 +25,17 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
-from evse.endpoint import with_identity
 from evse.errors import CsmsError, UsageError
 from evse.ocpp import rpc
 from evse.ocpp.schema import SchemaError, Tables, rpc_code
 from evse.ocpp.tables.compile import FILES, blobs
+from evse.shell.endpoint import DEFAULTS, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,7 +60,8 @@ class MessageClient:
 
     `url` is the CSMS's, with or without the identity at its end. `password` is sent as it is given (HTTP Basic). `tls`
     is the context for wss; without one, servers are verified against the system's roots, TLS 1.2 or later. Follows no
-    redirect and no proxy setting. Calls are sent one at a time, in the order in which they were made.
+    redirect and no proxy setting. Calls are sent one at a time, in the order in which they were made. Raises UsageError
+    for settings that cannot lead to a connection.
     """
 
     def __init__(
@@ -78,13 +78,9 @@ class MessageClient:
     ) -> None:
         if version not in FILES:
             raise UsageError(f"OCPP version {version!r} is none of {', '.join(FILES)}")
-        try:
-            self._uri = parse_uri(with_identity(url, identity))
-        except (InvalidURI, ValueError) as error:
-            raise UsageError(f"{url!r} is no ws:// or wss:// URL: {error}") from None
+        self._endpoint = _endpoint(url, identity, version, password)
         self.identity = identity
         self.version = version
-        self._password = password
         self._tls = tls
         self._connect_timeout_s = connect_timeout_s
         self._call_timeout_s = call_timeout_s
@@ -220,9 +216,9 @@ class MessageClient:
     # Connection
 
     async def _open(self) -> None:
-        uri = self._uri
-        context = (self._tls or _default_tls()) if uri.secure else None
-        reader, self._writer = await asyncio.open_connection(uri.host, uri.port, ssl=context, limit=1 << 16)
+        to = self._endpoint
+        context = (self._tls or _default_tls()) if to.secure else None
+        reader, self._writer = await asyncio.open_connection(to.host, to.port, ssl=context, limit=1 << 16)
         try:
             protocol = await self._handshake(reader)
         except BaseException:
@@ -235,11 +231,11 @@ class MessageClient:
     async def _handshake(self, reader: asyncio.StreamReader) -> ClientProtocol:
         silent = logging.Logger("evse.messages", logging.CRITICAL + 1)  # the library would log Authorization
         offer = Subprotocol("ocpp" + self.version)
-        protocol = ClientProtocol(self._uri, subprotocols=[offer], max_size=self._max_message_bytes, logger=silent)
+        uri = parse_uri(self._endpoint.url)
+        protocol = ClientProtocol(uri, subprotocols=[offer], max_size=self._max_message_bytes, logger=silent)
         request = protocol.connect()
-        if self._password is not None:
-            credentials = base64.b64encode(f"{self.identity}:{self._password}".encode()).decode()
-            request.headers["Authorization"] = f"Basic {credentials}"
+        for name, value in self._endpoint.headers:
+            request.headers[name] = value
         protocol.send_request(request)
         await self._flush(protocol)
         while protocol.state is State.CONNECTING and protocol.handshake_exc is None:
@@ -399,6 +395,13 @@ class MessageClient:
         if action in self._answered:
             self._tables.check(action + "Response", answer)
         return answer
+
+
+def _endpoint(url: str, identity: str, version: str, password: str | None) -> Endpoint:
+    profile = {**DEFAULTS, "url": url, "identity": identity, "password": password, "subprotocols": ["ocpp" + version]}
+    if password is not None:
+        profile["security_profile"] = 2 if url.lower().startswith("wss:") else 1
+    return Endpoint(profile)
 
 
 def _default_tls() -> ssl.SSLContext:

@@ -364,7 +364,7 @@ async def test_the_client_connects_again():
             await client.connect()
         await client.close()
         await client.close()
-        client._uri = MessageClient(second.url, "CS-1", "2.0.1")._uri
+        client._endpoint = MessageClient(second.url, "CS-1", "2.0.1")._endpoint
         await client.connect()
         call = asyncio.create_task(client.call("BootNotification", BOOT))
         await _answer(second, BOOTED)
@@ -503,6 +503,12 @@ async def test_a_message_in_fragments_is_one_message():
 def test_wrong_settings(url, version):
     with pytest.raises(UsageError):
         MessageClient(url, "CS-1", version)
+
+
+@pytest.mark.parametrize(("identity", "password"), [("", None), ("x" * 49, None), ("a:b", "password")])
+def test_a_wrong_identity(identity, password):
+    with pytest.raises(UsageError, match="identity"):
+        MessageClient("ws://x", identity, "2.0.1", password=password)
 
 
 def test_a_handler_for_an_unknown_action():
