@@ -36,7 +36,7 @@ KEYS = 256
 # After so many events without a sync the next one is durable, and a start skips so many numbers: events may have been
 # sent and then lost by a power cut, and their numbers must not come again.
 RESERVE = 32
-# So many groups of segments, of at most two segments' bytes each, are thinned when a segment begins: it bounds the time.
+# So many groups, of at most two full segments each, are thinned when a segment begins: it bounds the time of a write.
 GROUPS = 4
 
 
@@ -129,8 +129,7 @@ class Journal:
             raise UsageError(f"journal: there is no event {seq}, the last is {self.last_seq}")
         fields, keep = self._change(keep)
         if seq > self.done_seq:
-            self.pending -= self._count(seq)
-            self._places[0] = self._place(seq)
+            self.pending = max(0, self.pending - self._count(seq))
             self.done_seq = seq
             self._head = None
             self._forget_delivered()
@@ -180,11 +179,13 @@ class Journal:
 
     def head(self) -> tuple[int, Any] | None:
         """Number and event of the oldest that is not delivered, None if all are. Raises StoreError."""
-        if self._head is None and self.pending:
+        if self._head is None:
             self._head = self.after(self.done_seq)
             self._places[1] = self._places[2]
-            if self._head is None:
-                self.pending = 0  # what was left is damaged, and logged
+            if self._head is None and self.pending:
+                self.pending = 0  # what was left is damaged, and logged: look no more
+                for segment in self._files.all:
+                    segment.last = min(segment.last, self.done_seq)
         return self._head
 
     def after(self, seq: int) -> tuple[int, Any] | None:
@@ -219,7 +220,7 @@ class Journal:
         return best
 
     def _rewind(self) -> None:
-        """Forgets the known places (delivered, head, last read): segments have changed."""
+        """Forgets the known places (the start, behind the head, behind the last read): segments have changed."""
         self._places = [(0, self._files.all[0], 0)] * 3
 
     def _damage(self, segment: Segment, offset: int) -> None:

@@ -156,6 +156,21 @@ def test_durable_lines_are_synced_and_others_wait_for_sync() -> None:
     assert not journal.unsynced
 
 
+def test_a_sync_that_failed_is_made_good_by_the_next_one() -> None:
+    fs = PowerCutFS()
+    journal = opened(fs)
+    journal.write("a", durable=False)
+    fs.fault = lambda call, path: errno.EIO if call == "fdatasync" else None
+    with pytest.raises(StoreError, match=r"cannot sync .*: Input/output error"):
+        journal.sync()
+    assert journal.unsynced
+    fs.fault = None
+    journal.sync()
+    assert not journal.unsynced
+    for _, disk in fs.cut():
+        assert events(opened(disk)) == ["a"]
+
+
 def test_no_more_than_the_reserve_is_ever_unsynced() -> None:
     journal = opened(PowerCutFS())
     for n in range(RESERVE):
@@ -301,8 +316,10 @@ def test_a_real_directory_over_restarts(tmp_path: Path) -> None:
         journal.close()
         journal.close()
     descriptors = len(os.listdir("/proc/self/fd"))
-    journal = Journal(directory, log=Logbook())
+    journal = Journal(directory, log=Logbook(), segment_bytes=700)
     assert events(journal)[-1] == [3, 7] and journal.state == {"start": 3}
+    for n in range(50):
+        journal.write([4, n])
     assert len(os.listdir("/proc/self/fd")) == descriptors + 1
     journal.close()
 
@@ -410,10 +427,16 @@ def test_a_block_that_breaks_while_running_does_not_stop_the_queue() -> None:
     fs.fault = lambda call, path: errno.EIO if call == "pread" else None
     assert journal.head() is None and journal.pending == 0
     assert "journal: damaged line skipped, data lost" in log.texts("error")
+    lines_logged = len(log.lines)
+    assert journal.head() is None and len(log.lines) == lines_logged
     fs.fault = None
     journal.write("c")
     journal.write("d")
-    assert journal.head() == (1, "a")
+    delivered = []
+    while head := journal.head():
+        delivered.append(head[1])
+        journal.done(head[0])
+    assert (delivered, journal.pending) == (["a", "b", "c", "d"], 0)
 
 
 def test_a_file_that_cannot_be_opened_is_a_store_error_and_nothing_is_skipped() -> None:
