@@ -3,8 +3,8 @@
     python bench/ram.py [--json] [--version 2.0.1] [--transport ws] [--runs 5] [--peer]
 
 Private dirty memory and PSS from smaps_rollup, median of the runs. "added" is the station with OCPP minus the same
-station in standalone mode, in the same phase. The session sends one sample a second. `--peer` adds a mobilityhouse `ocpp`
-station doing the same session in the same run.
+station in standalone mode, in the same phase. The session sends one sample a second. `--peer` adds a mobilityhouse
+`ocpp` station doing the same session in the same run.
 """
 
 from __future__ import annotations

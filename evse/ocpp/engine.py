@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from _collections import deque
 
-from evse.errors import CsmsError, StoreError
+from evse.errors import CsmsError, StoreError, UsageError
 from evse.ocpp import registry, rpc
 from evse.ocpp.queue import Call, Outbox
 from evse.ocpp.schema import SchemaError, rpc_code
@@ -70,9 +70,9 @@ class Later:
 class Engine:
     """One charging station's OCPP, for every version: see the module's text.
 
-    station   static description: vendor, model, serial, firmware, ... and behaviour settings; what is not known is absent
+    station   static description: vendor, model, serial, firmware, ... and behaviour settings; unknown ones are absent
     tables    callable: version -> Tables (loaded when that version is first spoken)
-    load      callable: dotted module name -> module; for tests; default is the import system
+    blocks    block name -> "module:Class" that replaces it, "" switches it off
     """
 
     def __init__(
@@ -106,6 +106,7 @@ class Engine:
         self.tables: Tables = None  # type: ignore[assignment]  # set by the first connected()
         self.is_connected = False
         self.online = False
+        self.spoke_when = 0.0  # monotonic time of our last CALL
         self._tables_of = tables
         self._overrides = blocks or {}
         self._blocks: dict[str, Any] = {}
@@ -190,7 +191,7 @@ class Engine:
         self._enter(self.timers.run, self.clock.now())
 
     def on(self, action: str, handler: Handler | None) -> None:
-        """Message mode: `handler(payload) -> payload | Later` answers `action` before any block does; None removes it."""
+        """Message mode: `handler(payload) -> payload | Later` answers `action` before its block; None removes it."""
         if handler is None:
             self._handlers.pop(action, None)
         else:
@@ -223,7 +224,14 @@ class Engine:
         return block
 
     def call(
-        self, block: Any, event: str, data: dict[str, Any], done: Done | None = None, *, urgent: bool = False, early: bool = False
+        self,
+        block: Any,
+        event: str,
+        data: dict[str, Any],
+        done: Done | None = None,
+        *,
+        urgent: bool = False,
+        early: bool = False,
     ) -> None:
         """Queues a CALL that may be lost. `event` and `data` are in 2.1 words; `done(answer, error)` hears the end.
 
@@ -253,6 +261,12 @@ class Engine:
         except StoreError as error:
             self.log.error("the store refused state", why=str(error))
 
+    @property
+    def is_backlog(self) -> bool:
+        """Whether the journaled event that is said now was already waiting when this connection opened. [E11.FR.07]"""
+        head = self.journal.head()
+        return head is not None and head[0] <= self._outbox.backlog_end
+
     def effect(self, name: str, *args: Any) -> None:
         """Asks the shell or the charging side for something."""
         self.effects.append((name, *args))
@@ -276,7 +290,7 @@ class Engine:
         if block is None:
             self.tables.check(event, data)
             return event, data, None
-        said = self._dialect(block).EVENTS.get(event) if self._dialect(block) else None
+        said = self.dialect(block).EVENTS.get(event) if self.dialect(block) else None
         if said is None:
             if self.version == "1.6":
                 return None
@@ -288,8 +302,8 @@ class Engine:
         return action, self._outgoing(action, payload), read
 
     def say_record(self, block: str, event: str, row: Any) -> tuple[str, dict[str, Any], Any, bool] | None:
-        """(action, payload, reader of the answer, whether the row is said by this) of a journaled row, None: nothing to say."""
-        dialect = self._dialect(block)
+        """(action, payload, reader of the answer, whether that says it all) of a journaled row; None: nothing."""
+        dialect = self.dialect(block)
         codec = dialect.RECORDS.get(event) if dialect else None
         said = codec[0](row, self) if codec else None
         if said is None:
@@ -304,7 +318,7 @@ class Engine:
         self.tables.check(name, payload)
         return payload
 
-    def _dialect(self, block: str) -> Any:
+    def dialect(self, block: str) -> Any:
         """The wire forms of a block in the version spoken; None if it has none there."""
         if block not in self._dialects:
             suffix = "v16" if self.version == "1.6" else "v2"
@@ -385,7 +399,7 @@ class Engine:
             if not self._outbox.refused(frame[1], frame[2], frame[3]):
                 self.log.warning("the CSMS reports an error", id=frame[1], code=frame[2][:50], why=frame[3][:255])
         elif kind == rpc.RESULT_ERROR:
-            self.log.warning("the CSMS could not process our answer", id=frame[1], code=frame[2][:50], why=frame[3][:255])
+            self.log.warning("the CSMS rejects our answer", id=frame[1], code=frame[2][:50], why=frame[3][:255])
         else:
             self._sent(frame[2], frame[3])
 
@@ -399,13 +413,14 @@ class Engine:
             self.frames.append(rpc.error(error.id, error.code, error.description))
         elif error.id != rpc.UNKNOWN_ID and error.code != "MessageTypeNotSupported":
             # 1.6 has no framework error, and ignores message types that it does not know. [1.6J §4.1.3, §4.2.3]
-            code = rpc_code("1.6", "format") if error.code == "FormatViolation" else "ProtocolError"
+            code = "FormationViolation" if error.code == "FormatViolation" else "ProtocolError"
             self.frames.append(rpc.error(error.id, code, error.description))
 
     def _called(self, id: str, action: str, payload: dict[str, Any]) -> None:
         """A CALL: answered by a message-mode handler, else by its block."""
         if id in self._open:
-            self.frames.append(rpc.error(id, "GenericError" if self.version == "1.6" else "RpcFrameworkError", "this message id is in use"))
+            code = "GenericError" if self.version == "1.6" else "RpcFrameworkError"
+            self.frames.append(rpc.error(id, code, "this message id is in use"))
             return
         try:
             answer = self._handle(action, payload)
@@ -428,25 +443,27 @@ class Engine:
         elif len(self._open) >= OPEN_ANSWERS:
             self._answer(id, action, None, CsmsError("InternalError", "too many requests are open"))
         else:
-            self._open[id] = self.timers.at(self.clock.now() + ANSWER_WITHIN_S, result.refuse, "InternalError", "no result in time")
+            when = self.clock.now() + ANSWER_WITHIN_S
+            self._open[id] = self.timers.at(when, result.refuse, "InternalError", "no result in time")
             result.when_set(lambda known: self._enter(self._answer_later, id, action, write, known))
 
     def _handle(self, action: str, payload: dict[str, Any]) -> Any:
         """(answer, writer of the answer). Raises SchemaError and CsmsError."""
+        handler = self._handlers.get(action)
+        boot = None if self.online or handler is not None else self.block("boot")
+        if boot is not None and (refusal := boot.admits(action)) is not None:
+            raise CsmsError(refusal, "the charging station is not accepted by the CSMS")
         if not self.tables.knows(action):
             raise CsmsError("NotImplemented", f"{action[:50]} is not known in OCPP {self.version}")
-        handler = self._handlers.get(action)
         if handler is not None:
             self.tables.check(action, payload)
             return handler(payload), None
         name = registry.block_of(action)
         block = self.block(name) if name else None
-        dialect = self._dialect(name) if name and block is not None else None
+        dialect = self.dialect(name) if name and block is not None else None
         route = dialect.CALLS.get(action) if dialect is not None else None
         if route is None:
             raise CsmsError("NotSupported", f"{action} is not supported by this charging station")
-        if not self.online and (refusal := self.block("boot").admits(action)) is not None:
-            raise CsmsError(refusal, "the charging station is not accepted by the CSMS")
         self.tables.check(action, payload)
         method, read, write = route
         return getattr(block, method)(read(payload) if read else payload), write
@@ -458,7 +475,7 @@ class Engine:
             self._answer(id, action, write, known)
 
     def _answer(self, id: str, action: str, write: Any, answer: Any) -> None:
-        """Puts the CALLRESULT or CALLERROR into `frames`; an answer of ours that breaks the schema is an InternalError."""
+        """Sends the CALLRESULT or CALLERROR; an answer of ours that breaks the schema is an InternalError."""
         if not isinstance(answer, CsmsError):
             try:
                 payload = self._outgoing(action + "Response", write(answer) if write else answer)
@@ -467,7 +484,8 @@ class Engine:
             except SchemaError as error:
                 self.log.error("an answer of this station breaks the schema", action=action, why=str(error))
                 answer = CsmsError("InternalError", "the answer could not be written")
-        self.frames.append(rpc.error(id, answer.code, answer.detail))
+        if answer.code:  # "": the version says not to answer
+            self.frames.append(rpc.error(id, answer.code, answer.detail))
 
     def _sent(self, action: str, payload: dict[str, Any]) -> None:
         """A SEND: no answer, whatever it is; only message mode can use it."""
@@ -500,6 +518,8 @@ class Engine:
         except StoreError as error:
             self.log.error("an event could not be journaled and waits in memory", why=str(error))
             return False
+        except UsageError as error:
+            self.log.error("an event is lost: the journal cannot hold it", record=entry[1], why=str(error))
         return True
 
     def _keep_unsaved(self, entry: list[Any], keep: dict[str, Any] | None, durable: bool) -> None:

@@ -1,8 +1,8 @@
 """Delivery: one CALL in flight; calls that may be lost, and the journal's events that may not.
 
 Order: urgent calls first (Authorize, BootNotification, Heartbeat). A call waits for the events that were journaled
-before it while online, so the CSMS sees both in the order in which they happened; it does not wait for the backlog of an
-outage. Then the journal, strictly in order.
+before it while online, so the CSMS sees both in the order in which they happened; it does not wait for the backlog of
+an outage. Then the journal, strictly in order.
 
 An event is sent again when the CSMS answers with an error or not at all: up to MessageAttempts times, after
 MessageAttemptInterval times the number of tries so far [E13.FR.02, E13.FR.03; 1.6 §3.7.1]; a lost connection is no try.
@@ -64,7 +64,8 @@ class Outbox:
     """What waits to be said to the CSMS."""
 
     __slots__ = (
-        "_ctx", "_calls", "_flight", "_timer", "_retry", "_seq", "_attempts", "_refusals", "_backlog_end", "_count", "_nonce",
+        "_ctx", "_calls", "_flight", "_timer", "_retry", "_seq", "_attempts", "_refusals", "backlog_end", "_count",
+        "_nonce",
     )  # fmt: skip
 
     def __init__(self, ctx: Engine) -> None:
@@ -77,7 +78,7 @@ class Outbox:
         self._seq = 0
         self._attempts = 0
         self._refusals = 0
-        self._backlog_end = 0
+        self.backlog_end = 0
         self._count = 0
         self._nonce = ctx.random(4).hex()
 
@@ -106,7 +107,7 @@ class Outbox:
 
     def connected(self) -> None:
         """A new connection: what is in the journal now is backlog."""
-        self._backlog_end = self._ctx.journal.last_seq
+        self.backlog_end = self._ctx.journal.last_seq
         self._stop_retry()
 
     def disconnected(self) -> None:
@@ -147,7 +148,7 @@ class Outbox:
             if call.urgent:
                 eligible = call
                 break
-            if eligible is None and (head is None or call.after <= self._backlog_end or call.after < head[0]):
+            if eligible is None and (head is None or call.after <= self.backlog_end or call.after < head[0]):
                 eligible = call
         if eligible is not None:
             self._calls.remove(eligible)
@@ -157,7 +158,9 @@ class Outbox:
         try:
             said = self._ctx.say(call.block, call.event, call.data)
         except SchemaError as error:
-            self._ctx.log.error("a message of this station breaks the schema and was not sent", action=call.event, why=str(error))
+            self._ctx.log.error(
+                "a message of this station breaks the schema and was not sent", action=call.event, why=str(error)
+            )
             call.finish(None, CsmsError("FormatViolation", str(error)))
             return
         if said is None:
@@ -180,7 +183,9 @@ class Outbox:
             said = ctx.say_record(block, event, row)
         except (SchemaError, CsmsError, LookupError, TypeError, ValueError) as error:
             # Sending it again would fail again, for ever: what follows it must not wait.
-            ctx.log.error("a journaled event cannot be sent and is given up", seq=seq, why=f"{type(error).__name__}: {error}")
+            ctx.log.error(
+                "a journaled event cannot be sent and is given up", seq=seq, why=f"{type(error).__name__}: {error}"
+            )
             ctx.journal.done(seq)
             return True
         if said is None:
@@ -202,6 +207,7 @@ class Outbox:
         self._flight = (id, action, read, what)
         timeout_s = ctx.model.integer("OCPPCommCtrlr", "MessageTimeout", "Default") or DEFAULT_TIMEOUT_S
         self._timer = ctx.timers.at(ctx.clock.now() + timeout_s, self._timed_out)
+        ctx.spoke_when = ctx.clock.now()
         ctx.frames.append(rpc.call(id, action, payload))
 
     def answered(self, id: str, payload: dict[str, Any]) -> bool:
@@ -263,7 +269,13 @@ class Outbox:
         attempts = ctx.model.integer("OCPPCommCtrlr", "MessageAttempts", "TransactionEvent") or DEFAULT_ATTEMPTS
         final = error.code in getattr(ctx.block(block), "FINAL_ERRORS", ())
         if final or self._attempts >= attempts:
-            ctx.log.error("an event is given up after its last attempt", record=event, seq=seq, attempts=self._attempts, code=error.code)
+            ctx.log.error(
+                "an event is given up after its last attempt",
+                record=event,
+                seq=seq,
+                attempts=self._attempts,
+                code=error.code,
+            )
             self._delivered((seq, block, event, row, True), event, None)
             return
         interval_s = ctx.model.integer("OCPPCommCtrlr", "MessageAttemptInterval", "TransactionEvent")

@@ -34,14 +34,16 @@ FACTS = {
 
 # Facts that only reach blocks which are loaded already, in this order.
 HEARS = {
+    "started": ("transactions",),
+    "plugged": ("authorization",),
     "unplugged": ("transactions", "authorization", "availability"),
     "charging_state": ("transactions", "availability"),
     "power_path": ("transactions", "availability"),
     "reading": ("transactions", "metering"),
-    "fault": ("transactions", "remote"),
+    "fault": ("transactions", "remote", "security"),
     "lock": ("remote",),
     "stopped": ("transactions", "authorization", "reset", "remote", "availability"),
-    "connection_timeout": ("transactions", "authorization", "availability"),
+    "connection_timeout": ("transactions", "authorization", "availability", "reset"),
     "transaction_started": ("metering", "availability"),
     "transaction_ended": ("metering", "availability", "reset", "remote"),
     "disconnected": ("boot", "availability", "configuration", "metering", "authorization"),
