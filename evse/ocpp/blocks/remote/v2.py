@@ -1,0 +1,16 @@
+"""Remote control in OCPP 2.0.1 and 2.1: as the block has it."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+CALLS = {
+    "RequestStartTransaction": ("request_start", None, None),
+    "RequestStopTransaction": ("request_stop", None, None),
+    "UnlockConnector": ("unlock_connector", None, None),
+    "TriggerMessage": ("trigger_message", None, None),
+}
+EVENTS: dict[str, Any] = {}
+RECORDS: dict[str, Any] = {}
