@@ -112,7 +112,7 @@ class Driver:
             self._fact("power_path", evse, False)
         self.meter(0, evse)
         self._fact("stopped", evse, reason)
-        if self.bench.engine.evses[evse].plugged is not None:
+        if self.bench.engine.evses[evse].plugged is not None and reason != "EVDisconnected":
             self._fact("charging_state", evse, "EVConnected")
 
     def _fact(self, name: str, *args: Any) -> None:

@@ -39,7 +39,7 @@ def is_charging(driver: Driver, evse: int = 1) -> bool:
     return driver.bench.engine.evses[evse].authorized is not None
 
 
-# -- C01: with the CSMS ------------------------------------------------------------------------------------------------
+# -- C01: with the CSMS ----------------------------------------------------------------------------------------------
 
 
 @versions
@@ -142,7 +142,7 @@ def test_C02_authorization_switched_off_accepts_any_token_unasked(version: str) 
     assert not is_charging(driver)
 
 
-# -- one reader for several EVSEs (1.6 test case 006) ---------------------------------------------------------------------
+# -- one reader for several EVSEs (1.6 test case 006) ----------------------------------------------------------------
 
 
 @versions
@@ -190,7 +190,7 @@ def test_the_same_token_again_takes_a_waiting_authorization_back(version: str) -
     assert not is_charging(driver, 1)
 
 
-# -- C09, C16: groups ----------------------------------------------------------------------------------------------------
+# -- C09, C16: groups ------------------------------------------------------------------------------------------------
 
 
 @versions
@@ -248,7 +248,7 @@ def test_C16_FR_02_FR_03_the_master_pass_stops_everything_and_starts_nothing(ver
         assert events(said) == ["Ended StopAuthorized EVConnected"] * 2
 
 
-# -- C10 to C12: cache -----------------------------------------------------------------------------------------------------
+# -- C10 to C12: cache -----------------------------------------------------------------------------------------------
 
 
 @versions
@@ -442,7 +442,7 @@ def test_C11_FR_04_clear_cache_is_rejected_while_the_cache_is_off(version: str) 
     assert bench.ask("ClearCache") == {"status": "Rejected"}
 
 
-# -- C13, C15: offline -----------------------------------------------------------------------------------------------------
+# -- C13, C15: offline -----------------------------------------------------------------------------------------------
 
 
 @versions
@@ -544,7 +544,7 @@ def test_a_connection_that_breaks_during_a_check_decides_by_the_offline_rules_on
     assert is_charging(driver)
 
 
-# -- edges -----------------------------------------------------------------------------------------------------------------
+# -- edges -----------------------------------------------------------------------------------------------------------
 
 
 def test_16_3_9_a_token_that_no_idTag_can_carry_is_refused() -> None:

@@ -42,6 +42,7 @@ class Block:
         # (EVSE id, interval variable) -> timer of a transaction's samples; interval variable -> timer of aligned ones.
         self._timers: dict[Any, Timer] = {}
         self._running: dict[int, Any] = {}  # EVSE id -> its transaction
+        self._silent: set[int] = set()  # EVSEs whose meter was found silent
         self._key_given: set[int] = set()  # EVSEs whose transaction has shown the meter's public key
         for variable in _SAMPLED:
             ctx.model.watch("SampledDataCtrlr", variable, self._sampling_changed)
@@ -156,9 +157,11 @@ class Block:
     def _due(self, tx: Any, variable: str, take: Any) -> None:
         self._next(tx, variable, take)
         if self._is_fresh(tx.evse):
+            self._silent.discard(tx.evse.id)
             take(tx)
-        else:
-            self.ctx.log.warning("no fresh meter reading, a sample is left out", evse=tx.evse.id)
+        elif tx.evse.id not in self._silent:
+            self._silent.add(tx.evse.id)
+            self.ctx.log.warning("the meter is silent: samples are left out", evse=tx.evse.id)
 
     def _update(self, tx: Any) -> None:
         sample = self.updated(tx.evse, "Sample.Periodic")

@@ -336,7 +336,8 @@ class Block:
         stopping = row.get("g") == "StopAuthorized"
         if token is not None and token[0].lower() == tx.token.id_token.lower() and not stopping:
             tx.group = (info.get("groupIdToken") or {}).get("idToken") or tx.group
-        if info["status"] != "Accepted" and not stopping and tx.evse.authorized is not None and tx.limit_wh is None:
+        judged = tx.reason is not None or tx.limit_wh is not None
+        if info["status"] != "Accepted" and not (stopping or judged) and tx.evse.authorized is not None:
             self._deauthorize(tx, info["status"])
 
     def _deauthorize(self, tx: Transaction, status: str) -> None:

@@ -62,7 +62,7 @@ class Events:
             row["g"] = trigger
         if not ctx.online:
             row["o"] = 1
-        if state is not None and state != tx.state:
+        if state is not None and (state != tx.state or kind == ENDED):
             row["c"] = tx.state = state
         if grant is not None:
             self._authorized(tx, row, grant)
