@@ -45,7 +45,7 @@ class Connection:
         "_loop", "_log", "_on_open", "_on_text", "_on_close", "_random", "_trace", "on_failure", "on_state",
         "on_profile", "state", "profiles", "profile", "endpoint", "channel", "_details", "_wanted", "_online", "_since",
         "_last_error", "_repeats", "_attempt", "_waits", "_profile_failures", "_next_at", "_timer", "_assembly",
-        "_more", "_dial", "_fd", "_websocket", "_out", "_writing", "_heard", "_goodbye",
+        "_more", "dial", "_fd", "_websocket", "_out", "_writing", "_heard", "_goodbye",
     )  # fmt: skip
 
     def __init__(
@@ -84,7 +84,7 @@ class Connection:
         self._timer: Any = None
         self._assembly: Any = None
         self._more: Any = None
-        self._dial: Dial | None = None
+        self.dial: Dial | None = None
         self.channel: Any = None  # once the dial is done
         self._fd = -1
         self._websocket: WebSocket | None = None
@@ -210,11 +210,11 @@ class Connection:
         }
         self._enter("resolving")
         ready = partial(self._greet, endpoint, profile)
-        self._dial = Dial(self._loop, endpoint, profile, self._enter, ready, self._fail)
+        self.dial = Dial(self._loop, endpoint, profile, self._enter, ready, self._fail)
 
     def _greet(self, endpoint: Endpoint, profile: Mapping[str, Any], channel: Any) -> None:
         """Asks for the WebSocket."""
-        self._dial = None
+        self.dial = None
         self.channel = channel
         self._fd = channel.socket.fileno()
         self._enter("handshake")
@@ -431,9 +431,9 @@ class Connection:
             self._more.cancel()
             self._more = None
         self._cancel_assembly()
-        if self._dial is not None:
-            self._dial.cancel()
-            self._dial = None
+        if self.dial is not None:
+            self.dial.cancel()
+            self.dial = None
         if self.channel is not None:
             self._loop.remove_reader(self._fd)
             if self._writing:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _socket
-import errno
 from posix import strerror
 
 from evse.shell.channel import Channel, ChannelError, Socket
@@ -34,11 +33,11 @@ class Dial:
     """One way to the CSMS, begun at once: `ready(channel)` or `failed(code, why)`, a word of the advice table, ends it.
 
     `step(state)` tells of "connecting" and "tls". Each step may take `connect_timeout_s`, all addresses together.
-    `cancel()` forgets everything and closes what is open.
+    `cancel()` forgets everything and closes what is open. `addresses` are those still to be tried.
     """
 
     __slots__ = (
-        "_loop", "_endpoint", "_profile", "_step", "_ready", "_failed", "_lookup", "_addresses", "_share_s", "_channel",
+        "_loop", "_endpoint", "_profile", "_step", "_ready", "_failed", "_lookup", "addresses", "_share_s", "channel",
         "_fd", "_timer",
     )  # fmt: skip
 
@@ -55,9 +54,9 @@ class Dial:
         self._endpoint = endpoint
         self._profile = profile
         self._step, self._ready, self._failed = step, ready, failed
-        self._addresses: list[Address] = []
+        self.addresses: list[Address] = []
         self._share_s: float = profile["connect_timeout_s"]
-        self._channel: Any = None
+        self.channel: Any = None
         self._fd = -1
         self._timer: Any = None
         self._lookup: Lookup | None = Lookup(loop, endpoint.host, endpoint.port, self._resolved, self._share_s)
@@ -67,11 +66,11 @@ class Dial:
         if self._lookup is not None:
             self._lookup.cancel()
             self._lookup = None
-        self._addresses = []
+        self.addresses = []
         self._unwatch()
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+        if self.channel is not None:
+            self.channel.close()
+            self.channel = None
 
     def _unwatch(self) -> None:
         if self._timer is not None:
@@ -91,45 +90,44 @@ class Dial:
         if error is not None:
             self._fail("dns", error)
             return
-        self._addresses = addresses
+        self.addresses = addresses
         self._share_s /= max(1, len(addresses))
         self._step("connecting")
         self._next("unreachable", "the name has no address")
 
     def _next(self, code: str, why: str) -> None:
         """Tries the next address; with none left, `code` and `why` tell of the last."""
-        while self._addresses:
+        while self.addresses:
             self._unwatch()
-            family, address = self._addresses.pop(0)
-            error = self._connect(family, address)
-            if error in (0, errno.EINPROGRESS):
-                self._fd = self._channel.socket.fileno()
+            try:
+                self._connect(*self.addresses.pop(0))
+            except BlockingIOError:
+                self._fd = self.channel.socket.fileno()
                 self._timer = self._loop.call_later(self._share_s, self._next, "late_connecting", "")
                 self._loop.add_writer(self._fd, self._connected)
                 return
-            code, why = _refusal(error)
+            except OSError as problem:
+                code, why = _refusal(problem)
         self._fail(code, why)
 
-    def _connect(self, family: int, address: tuple[Any, ...]) -> int:
-        """Begins to connect; the system's error number."""
-        if self._channel is not None:
-            self._channel.close()
-        try:
-            sock = Socket(family, _socket.SOCK_STREAM)
-            self._channel = Channel(sock)
-            sock.setblocking(False)
-            for option in SOCKET_OPTIONS:
-                sock.setsockopt(*option)
-            return sock.connect_ex(address)
-        except OSError as problem:
-            return problem.errno or errno.EIO
+    def _connect(self, family: int, address: tuple[Any, ...]) -> None:
+        """Begins to connect; always raises an OSError, BlockingIOError where it has begun."""
+        if self.channel is not None:
+            self.channel.close()
+        sock = Socket(family, _socket.SOCK_STREAM)
+        self.channel = Channel(sock)
+        sock.setblocking(False)
+        for option in SOCKET_OPTIONS:
+            sock.setsockopt(*option)
+        sock.connect(address)
+        raise BlockingIOError  # connected already: the writer is called at once
 
     def _connected(self) -> None:
-        error = self._channel.socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+        error = self.channel.socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
         if error:
-            self._next(*_refusal(error))
+            self._next(*_refusal(OSError(error, strerror(error))))
             return
-        self._addresses = []
+        self.addresses = []
         self._unwatch()
         if self._endpoint.secure:
             self._begin_tls()
@@ -144,13 +142,13 @@ class Dial:
             from evse.shell.tls import TlsChannel, new_context
 
             context = new_context(profile["ca"], own[0], own[1], profile["verify_hostname"])
-            self._channel = TlsChannel(self._channel.socket, *context, self._endpoint.host)
+            self.channel = TlsChannel(self.channel.socket, *context, self._endpoint.host)
         except ChannelError as problem:
             self._fail(problem.code, problem.why)
             return
-        self._fd = self._channel.socket.fileno()
+        self._fd = self.channel.socket.fileno()
         self._timer = self._loop.call_later(profile["connect_timeout_s"], self._fail, "late_tls", "")
-        self._negotiate(self._channel)
+        self._negotiate(self.channel)
 
     def _negotiate(self, channel: TlsChannel) -> None:
         try:
@@ -168,12 +166,12 @@ class Dial:
             self._loop.add_writer(self._fd, self._negotiate, channel)
 
     def _done(self) -> None:
-        channel, self._channel = self._channel, None
+        channel, self.channel = self.channel, None
         self._ready(channel)
 
 
-def _refusal(error: int) -> tuple[str, str]:
-    """(word of the advice table, words of the system) for what connect() gave."""
-    if error == errno.ECONNREFUSED:
+def _refusal(problem: OSError) -> tuple[str, str]:
+    """(word of the advice table, words of the system) for what connect() raised."""
+    if isinstance(problem, ConnectionRefusedError):
         return "refused", ""
-    return "late_connecting" if error == errno.ETIMEDOUT else "unreachable", strerror(error)
+    return "late_connecting" if isinstance(problem, TimeoutError) else "unreachable", problem.strerror or str(problem)

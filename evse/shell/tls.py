@@ -2,6 +2,9 @@
 
 The context is explicit to the last flag, so that it does not change with the version of Python: TLS 1.2 or above, the
 trusted roots given and no others, the suites of the specification, chains that end in a root [A00.FR.308, .313, .319].
+
+A process that will need TLS imports this module before anything else: OpenSSL's module comes with tables of error names
+that are cleared here, and what is loaded later fills the 0.1 MB that they leave.
 """
 
 from __future__ import annotations
@@ -11,9 +14,18 @@ import sys
 
 from evse.shell.channel import Channel, ChannelError, Socket
 
+try:
+    import _ssl as _lean
+except ImportError:  # another build of Python: the public module serves
+    _lean = None  # type: ignore[assignment]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+if "ssl" not in sys.modules:  # only the public module uses these tables; Python 3.12 does not show them any more
+    for _table in ("err_names_to_codes", "err_codes_to_names"):
+        getattr(_lean, _table, {}).clear()
 
 # [A00.FR.318, .319], and for RSA also with forward secrecy; TLS 1.3 brings its own. Level 2: 112 bits [A00.FR.501].
 CIPHERS = (
@@ -121,6 +133,11 @@ class TlsChannel(Channel):
         """What was negotiated, for people: "TLSv1.3, TLS_AES_256_GCM_SHA384"."""
         return f"{self._tls.version()}, {self._tls.cipher()[0]}"
 
+    def certificate(self) -> dict[str, Any]:
+        """The server's certificate as the module `ssl` shows it: "subject", "issuer", "notAfter", ..."""
+        fields: dict[str, Any] = self._tls.getpeercert() or {}
+        return fields
+
     def close(self) -> None:
         if self._ready:
             self._ready = False
@@ -180,18 +197,9 @@ def new_context(
 
 
 def _bare_context(public: bool) -> tuple[Any, Any]:
-    if not public:
-        try:
-            import _ssl
-
-            if "ssl" not in sys.modules:  # tables of 1,700 error names that only the wrapper uses
-                for table in ("err_names_to_codes", "err_codes_to_names"):
-                    getattr(_ssl, table, {}).clear()
-            context = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
-            if hasattr(context, "_wrap_socket"):
-                return _ssl, context
-        except (ImportError, AttributeError, TypeError):
-            public = True
+    make = getattr(_lean, "_SSLContext", None)
+    if make is not None and hasattr(make, "_wrap_socket") and not public:
+        return _lean, make(_lean.PROTOCOL_TLS_CLIENT)
     import ssl
 
     return ssl, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -199,7 +199,7 @@ def test_random_part_is_new_for_each_wait(loop: FakeLoop) -> None:
     for number in range(4):
         loop.until(lambda number=number: len(station.failures) > number)
         waits.append(round(station.waits(), 2))
-        loop.advance(station.waits())
+        loop.advance(station.waits() + 0.001)
     assert waits == [10, 22, 44, 81]
     station.connection.close()
 

@@ -21,7 +21,7 @@ class Site:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.loop = FakeLoop()
-        self.station = Station(self.loop)
+        self.station = Station(self.loop, random=lambda count: bytes(count))
         self.root = Certificate("Root", ca=True)
         self.ca = self.file("root.pem", self.root)
         self.servers: list[Server] = []
