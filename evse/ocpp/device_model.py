@@ -240,6 +240,11 @@ class DeviceModel:
         """Every variable of the station (of one component) as (component, place, row), a component at a time."""
         return self._table.walk(component)
 
+    def is_writable(self, found: Found) -> bool:
+        """Whether the CSMS may write some attribute of a variable of `walk`."""
+        row = self._adjusted(found)
+        return any(access(row, attribute) != "ReadOnly" for attribute in attributes(row))
+
     def describe(self, found: Found) -> dict[str, Any]:
         """A variable of `walk` as ReportDataType, without the value of a WriteOnly one. [B07.FR.11] [B07.FR.15]"""
         name, (component_instance, evse, connector), row = found

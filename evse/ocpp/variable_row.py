@@ -7,7 +7,7 @@ A row is a tuple, indexed by the names below:
     UNIT             or None
     MUTABILITY       of Actual: "ReadOnly", "ReadWrite", "WriteOnly"
     LEAST, MOST      limits, or None: of the number, of the characters of a string, of a list's text
-    VALUES           what an OptionList, SequenceList or MemberList may hold, joined by commas; None: anything
+    VALUES           what a list, OptionList or (unless it is empty) string may hold, joined by commas; None: anything
     ELEMENTS         greatest number of elements of a list, or None
     DEFAULT          value without station file and CSMS; None: none, or provided by the program
     MORE             the attributes besides Actual: ((attribute, mutability, default), ...) or None

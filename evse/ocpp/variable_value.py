@@ -79,6 +79,8 @@ def _check_list(row: Row, value: str) -> tuple[str, Refusal | None]:
 def _check_text(row: Row, value: str) -> Refusal | None:
     if row[TYPE] == "identifierString" and not all(c.isascii() and (c.isalnum() or c in _MARKS) for c in value):
         return "InvalidValue", "only letters, digits and *-_=:+|@. are allowed"
+    if row[VALUES] is not None and value and value not in row[VALUES].split(","):
+        return "ValueOutOfRange", f"not one of {row[VALUES]}"
     return _out_of_range(row, len(value), " characters")
 
 

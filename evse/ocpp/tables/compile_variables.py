@@ -12,16 +12,13 @@ from __future__ import annotations
 import difflib
 import marshal
 import os
-import sys
-import zlib
 from typing import Any
 
 from evse.errors import UsageError
 from evse.ocpp import keys16
-from evse.ocpp.tables.compile import HEADER
+from evse.ocpp.tables.compile import bring_up_to_date
 from evse.ocpp.variable_row import MUTABILITY, NAME, key_of, overridden, place_of, same
 from evse.ocpp.variable_value import check
-from evse.shell.tablefile import MAGIC
 
 DIRECTORY = os.path.dirname(__file__)
 ACCESS = {"RO": "ReadOnly", "RW": "ReadWrite", "WO": "WriteOnly", "RO/RW": "ReadWrite"}
@@ -43,6 +40,7 @@ def parse(table: str) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
     ours: dict[str, list[Any]] = {}
     others: dict[str, list[Any]] = {}
     words: dict[str, str] = {}
+    pool: dict[str, str] = {}
     seen = set()
     for number, line in enumerate(table.replace("\\\n  ", "").splitlines(), 1):
         if not line or line.startswith("#"):
@@ -57,7 +55,7 @@ def parse(table: str) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
             if name in seen:
                 raise ValueError("stands twice")
             seen.add(name)
-            component, row, has = _row(name, where, type_, unit, mutability, limits, station, words)
+            component, row, has = _row(name, where, type_, unit, mutability, limits, station, words, pool)
         except (ValueError, KeyError) as error:
             raise ValueError(f"variables.txt, entry {number}: {line[:50].strip()}: {error}") from None
         (ours if has else others).setdefault(component, []).append(row)
@@ -65,7 +63,15 @@ def parse(table: str) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
 
 
 def _row(
-    name: str, where: str, type_: str, unit: str, mutability: str, limits: str, station: str, words: dict[str, str]
+    name: str,
+    where: str,
+    type_: str,
+    unit: str,
+    mutability: str,
+    limits: str,
+    station: str,
+    words: dict[str, str],
+    pool: dict[str, str],
 ) -> tuple[str, tuple[Any, ...], bool]:
     component, dot, variable = name.partition(".")
     variable, _, instance = variable.partition("[")
@@ -81,12 +87,14 @@ def _row(
         raise ValueError(f"{station!r} is neither '-', 'provided' nor '= text'")
     least, most, values = _limits(limits, words)
     default = station[1:].strip() if station.startswith("=") else None
-    row = (
-        sys.intern(variable), sys.intern(instance.removesuffix("]")) or None, sys.intern(where), sys.intern(type_),
-        sys.intern(unit) or None, sys.intern(ACCESS[access]), least, most, values, elements,
-        default,
-        tuple((attribute, ACCESS[access], None) for attribute in attributes) or None,
-    )  # fmt: skip
+    texts = (variable, instance.removesuffix("]"), where, type_, unit, ACCESS[access], values)
+    pooled = tuple(
+        # One object a text, so that it stands once in the file; not interned, as rows come and go in the daemon.
+        None if not text else pool.setdefault(text, text)
+        for text in texts
+    )
+    more = tuple((attribute, pooled[MUTABILITY], None) for attribute in attributes) or None
+    row = (*pooled[:-1], least, most, pooled[-1], elements, default, more)
     if default and check(row, default)[1]:
         raise ValueError(f"the default {default!r} breaks the line's own limits")
     return component, row, station != "-"
@@ -109,12 +117,12 @@ def parse_keys(table: str) -> tuple[tuple[Any, ...], ...]:
     for line in table.splitlines():
         if not line or line.startswith("#"):
             continue
-        profile, key, name, *view = line.split()
+        profile, key, name, view = (*line.split(), "", "", "")[:4]
         component, dot, variable = name.partition(".")
         variable, _, instance = variable.partition("[")
-        if not dot or len(view) > 1 or (view and view[0] not in VIEWS):
+        if not dot or view not in VIEWS or len(line.split()) > 4:
             raise ValueError(f"keys16.txt: {line}")
-        rows.append((profile, key, component, variable, instance.removesuffix("]") or None, "".join(view)))
+        rows.append((profile, key, component, variable, instance.removesuffix("]") or None, view))
     return tuple(rows)
 
 
@@ -134,33 +142,7 @@ def compile_variables(out_path: str) -> None:
     Raises OSError where it cannot be written.
     """
     sources = text("variables.txt"), text("keys16.txt")
-    stamp = zlib.crc32("\n".join(sources).encode())
-    if _stamp(out_path) == stamp:
-        return
-    at = HEADER.size
-    index = "\n"
-    body = b""
-    for name, blob in blobs(*sources).items():
-        index += f"{name} {at} {len(blob)}\n"
-        body += blob
-        at += len(blob)
-    body += index.encode()
-    with open(out_path + ".new", "wb") as file:
-        file.write(HEADER.pack(MAGIC, stamp, zlib.crc32(body), at, len(index)) + body)
-    os.replace(out_path + ".new", out_path)
-
-
-def _stamp(path: str) -> int | None:
-    """Of which text a compiled file is, None if it is of another Python, damaged or not there."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except OSError:
-        return None
-    if len(content) < HEADER.size or content[: len(MAGIC)] != MAGIC:
-        return None
-    _, stamp, crc, _, _ = HEADER.unpack_from(content)
-    return int(stamp) if crc == zlib.crc32(content[HEADER.size :]) else None
+    bring_up_to_date(out_path, "\n".join(sources).encode(), lambda: blobs(*sources))
 
 
 def station_overrides(

@@ -5,24 +5,24 @@ from __future__ import annotations
 from evse.clock import timestamp
 from evse.errors import CsmsError
 from evse.ocpp.station_facts import provide_facts
-from evse.ocpp.variable_row import INSTANCE, MUTABILITY, NAME
+from evse.ocpp.variable_row import INSTANCE, NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from evse.ocpp.engine import Engine
     from evse.ocpp.variable_row import Found
 
 # Variables in one NotifyReport, which bounds the memory of a report, and about its bytes, which bounds the frame.
-PART_ITEMS = 20
+PART_ITEMS = 12
 PART_BYTES = 12_000
 # What a variable's names, types and braces take beside its texts.
 ITEM_BYTES = 300
 # Reports that wait for the one under way; more are Rejected. [B07.FR.13] [B08.FR.16]
 WAITING = 4
-# What SummaryInventory lists: availability, and problem conditions that are present. [B07.FR.09]
+# What SummaryInventory lists beside AvailabilityState: problem conditions that are present.
 CONDITIONS = ("Problem", "Tripped", "Overload", "Fallback")
 
 
@@ -89,14 +89,16 @@ class Block:
 
     def get_base_report(self, request: dict[str, Any]) -> dict[str, Any]:
         """[B07] All that is asked for follows as NotifyReport."""
-        chosen = {
-            "ConfigurationInventory": _is_writable,
-            "FullInventory": _is_any,
-            "SummaryInventory": self._is_condition,
-        }.get(request["reportBase"])
-        if chosen is None:
+        select: dict[str, Callable[[Found], bool] | None] = {
+            "ConfigurationInventory": self.ctx.model.is_writable,  # [B07.FR.07]
+            "FullInventory": None,
+            "SummaryInventory": self._is_condition,  # [B07.FR.09]
+        }
+        base = request["reportBase"]
+        if base not in select:
             return {"status": "NotSupported"}  # [B07.FR.02]
-        return self._report(request["requestId"], filter(chosen, self.ctx.model.walk()))
+        chosen, found = select[base], self.ctx.model.walk()
+        return self._report(request["requestId"], found if chosen is None else filter(chosen, found))
 
     def get_report(self, request: dict[str, Any]) -> dict[str, Any]:
         """[B08] By criteria, by component and variable, or by both at once. [B08.FR.05]"""
@@ -211,15 +213,6 @@ class Block:
 def _after(first: Found, rest: Iterator[Found]) -> Iterator[Found]:
     yield first
     yield from rest
-
-
-def _is_any(_: Found) -> bool:
-    return True
-
-
-def _is_writable(found: Found) -> bool:
-    """ "All component-variables that can be set by the operator" [B07.FR.07]"""
-    return bool(found[2][MUTABILITY] != "ReadOnly")
 
 
 def _is_meant(found: Found, item: dict[str, Any]) -> bool:
