@@ -79,13 +79,15 @@ def values(packed: list[Any]) -> Iterator[tuple[str, str | None, int | float]]:
         )
 
 
-def thin(samples: list[list[Any]], limit_bytes: int) -> None:
-    """Drops every second sample but the first until all together make no more than about `limit_bytes` of JSON.
+def thin(samples: list[list[Any]], limit_bytes: int) -> bool:
+    """Drops every second sample but the first if all together would make more than about `limit_bytes` of JSON.
 
     The oldest of each pair goes: the 1st, 3rd, 5th between begin and end. [E06.FR.13, 1.6 errata §3.91]
     """
-    while len(samples) > 1 and sum(map(_said_bytes, samples)) > limit_bytes:
-        del samples[1::2]
+    if len(samples) < 2 or sum(map(_said_bytes, samples)) <= limit_bytes:
+        return False
+    del samples[1::2]
+    return True
 
 
 def _said_bytes(packed: list[Any]) -> int:

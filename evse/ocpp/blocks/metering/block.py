@@ -4,8 +4,9 @@ Sampled data belong to a transaction and run from its start; aligned data follow
 setting takes effect at once. A reading older than STALE_S is not sent as a fresh one: periodic and aligned samples are
 left out then, and the values at the end of a transaction bear the time at which they were read.
 
-Bound: the samples collected for the end of a transaction make at most about ENDED_BYTES of JSON (300 values); when they
-would make more, every second one after the first goes, and sampling continues at its interval (`meter_values.thin`).
+Bound: the samples collected for the end of a transaction make at most about ENDED_BYTES of JSON (300 values). When they
+would make more, every second one after the first goes, and from then on only every second one is taken: they stay
+evenly spaced over the whole transaction (`meter_values.thin`, `Transaction.stride`).
 """
 
 from __future__ import annotations
@@ -169,14 +170,17 @@ class Block:
             self.ctx.block("transactions").sampled(tx, sample, "MeterValuePeriodic")
 
     def _collect_sampled(self, tx: Any) -> None:
-        measurands = self._measurands("SampledDataCtrlr", "TxEndedMeasurands")
-        signs = self._signs("SampledDataCtrlr", "SignUpdatedReadings")
-        self._collect(tx, self.sample(tx.evse, measurands, "Sample.Periodic", signs, self.ctx.clock.stamp()))
+        interval_s = self._interval("SampledDataCtrlr", "TxEndedInterval")
+        if interval_s and int((self.ctx.clock.now() - tx.started_when) / interval_s + 0.5) % tx.stride == 0:
+            measurands = self._measurands("SampledDataCtrlr", "TxEndedMeasurands")
+            signs = self._signs("SampledDataCtrlr", "SignUpdatedReadings")
+            self._collect(tx, self.sample(tx.evse, measurands, "Sample.Periodic", signs, self.ctx.clock.stamp()))
 
     def _collect(self, tx: Any, sample: list[Any]) -> None:
         if sample:
             tx.samples.append(sample)
-            meter_values.thin(tx.samples, ENDED_BYTES)
+            if meter_values.thin(tx.samples, ENDED_BYTES):
+                tx.stride *= 2
 
     # -- aligned data ----------------------------------------------------------------------------------------------
 
@@ -220,7 +224,7 @@ class Block:
                 self.ctx.log.debug("no fresh meter reading, an aligned sample is left out", evse=evse.id)
             elif variable == "Interval":
                 self._send_aligned(evse, tx, stamp)
-            elif tx is not None:
+            elif tx is not None and int(due / self._interval("AlignedDataCtrlr", variable)) % tx.stride == 0:
                 measurands = self._measurands("AlignedDataCtrlr", "TxEndedMeasurands")
                 signs = self._signs("AlignedDataCtrlr", None)
                 self._collect(tx, self.sample(evse, measurands, "Sample.Clock", signs, stamp))

@@ -29,8 +29,8 @@ class Transaction:
 
     __slots__ = (
         "id", "evse", "seq", "started", "started_when", "begin_wh", "token", "group", "remote_start_id",
-        "reservation_id", "state", "reason", "stop", "connector", "begun", "samples", "spent_s", "charging_when",
-        "phases", "limit_wh", "limited", "cost", "message", "guard", "resuming",
+        "reservation_id", "state", "reason", "stop", "connector", "begun", "samples", "stride", "spent_s",
+        "charging_when", "phases", "limit_wh", "limited", "cost", "message", "guard", "resuming",
     )  # fmt: skip
 
     def __init__(self, id: str, evse: Evse, started: Any, started_when: float) -> None:
@@ -49,7 +49,8 @@ class Transaction:
         self.stop: tuple[str, str, Token | None] | None = None
         self.connector: int | None = None  # told to the CSMS
         self.begun = False  # Transaction.Begin values were told
-        self.samples: list[list[Any]] = []  # for the Ended event, packed
+        self.samples: list[list[Any]] = []  # for the Ended event, packed; every `stride`-th of the interval
+        self.stride = 1
         self.spent_s = 0.0
         self.charging_when: float | None = None
         self.phases: int | None = None
