@@ -1,0 +1,1 @@
+"""Charging: what happens between the mains and a vehicle; knows nothing of OCPP."""

@@ -1,0 +1,40 @@
+"""Current limit of an EVSE: the least of what cable, board, schedule, site and others allow, and which one it was."""
+
+from __future__ import annotations
+
+from evse.charging.pilot import MINIMUM_A
+from evse.errors import UsageError
+
+
+class Limits:
+    """Limits in amperes per phase by source; the EVSE's own maximum ("board") always holds."""
+
+    __slots__ = ("_sources",)
+
+    def __init__(self, max_current_a: float) -> None:
+        self._sources = {"board": float(max_current_a)}
+
+    def set(self, source: str, limit_a: float | None) -> bool:
+        """Sets a source's limit, None removes it, 0 suspends; True if something changed. Raises UsageError."""
+        if limit_a is None:
+            if source == "board":
+                raise UsageError("the board's own limit cannot be removed")
+            return self._sources.pop(source, None) is not None
+        if not 0 <= limit_a < 10_000:
+            raise UsageError(f"limit {limit_a!r} A of {source!r} is not from 0 to 9999")
+        changed = self._sources.get(source) != limit_a
+        self._sources[source] = float(limit_a)
+        return changed
+
+    def why(self, without: str | None = None) -> tuple[str, float]:
+        """The source that limits most and its limit, of equal ones the first; `without` a source: as if it were not."""
+        return min(((name, limit) for name, limit in self._sources.items() if name != without), key=_limit)
+
+    def offer_a(self) -> float:
+        """What can be offered to a vehicle: the least limit, or 0 where that is too little for any duty cycle."""
+        limit_a = min(self._sources.values())
+        return limit_a if limit_a >= MINIMUM_A else 0.0
+
+
+def _limit(item: tuple[str, float]) -> float:
+    return item[1]
