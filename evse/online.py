@@ -7,7 +7,7 @@ import os
 from evse.errors import UsageError
 from evse.model import Token
 from evse.ocpp.device_model import DeviceModel
-from evse.ocpp.engine import VERSIONS, Engine
+from evse.ocpp.engine import Engine
 from evse.ocpp.schema import Tables
 from evse.ocpp.station_facts import provide_facts
 from evse.shell.connection import Connection
@@ -61,7 +61,7 @@ class Online:
         behaviour = config["behaviour"]
         description = {name: value for name, value in config["station"].items() if value is not None}
         description["identity"] = config["csms"]["identity"]
-        description.update((name, behaviour[name]) for name in ("power_loss", "free_vending"))
+        description.update((name, behaviour[name]) for name in ("power_loss", "free_vending", "token_before_plug"))
         self.engine = Engine(
             clock=station.clock,
             timers=station.timers,
@@ -216,14 +216,14 @@ class Online:
         }
         first = {
             "url": csms["url"],
-            "subprotocols": _subprotocols(csms["ocpp_versions"]),
+            "subprotocols": ["ocpp" + version for version in csms["ocpp_versions"]],
             "security_profile": model.integer("SecurityCtrlr", "SecurityProfile") or 0,
             "password": model.get("SecurityCtrlr", "BasicAuthPassword") or None,
         }
         slots = [
             {
                 "url": slot["url"],
-                "subprotocols": _subprotocols(slot["ocpp_versions"]),
+                "subprotocols": ["ocpp" + version for version in slot["ocpp_versions"]],
                 "security_profile": slot["security_profile"],
                 "password": slot["password"],
             }
@@ -280,9 +280,3 @@ class Online:
     def _profile_changed(self, index: int) -> None:
         slots = [1, *sorted(self._config["csms"]["slots"])]
         self._station.log.info("network slot", slot=slots[index] if index < len(slots) else index)
-
-
-def _subprotocols(versions: list[str]) -> list[str]:
-    """The configured versions as WebSocket subprotocols, in their order."""
-    names = {version: name for name, version in VERSIONS.items()}
-    return [names[version] for version in versions]

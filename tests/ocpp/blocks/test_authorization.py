@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from evse.clock import timestamp
-from tests.support.bench import NOW_UTC, Bench, versions, versions2
+from tests.support.bench import NOW_UTC, STATION, Bench, versions, versions2
 from tests.support.driver import Driver, events
 
 GROUP16 = {"idTagInfo": {"status": "Accepted", "parentIdTag": "FAMILY"}}
@@ -591,3 +591,33 @@ def test_a_station_that_the_csms_holds_pending_charges_only_if_TxBeforeAcceptedE
     driver.tap()
     assert not is_charging(driver)
     assert "not accepted by its operator" in driver.shown()[-1]
+
+
+@versions
+def test_C02_FR_01_free_vending_charges_without_a_token(version: str) -> None:
+    bench = Bench(station={**STATION, "free_vending": True})
+    bench.connect(version)
+    driver = Driver(bench)
+    driver.plug()
+    said = driver.take()
+    assert asked(driver) == 0
+    assert is_charging(driver)
+    if version == "1.6":
+        assert said[0][1]["idTag"] == ""
+    else:
+        assert said[0][1]["idToken"] == {"idToken": "", "type": "NoAuthorization"}
+    driver.unplug()
+    assert not is_charging(driver)
+
+
+@versions
+def test_a_card_before_the_plug_is_not_asked_about_where_that_is_forbidden(version: str) -> None:
+    bench = Bench(station={**STATION, "token_before_plug": False})
+    bench.connect(version)
+    driver = Driver(bench)
+    driver.tap()
+    assert asked(driver) == 0
+    assert driver.shown() == ["connect the vehicle first"]
+    driver.plug()
+    driver.tap()
+    assert is_charging(driver)

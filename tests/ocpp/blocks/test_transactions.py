@@ -894,7 +894,7 @@ def test_power_loss_with_a_silent_or_another_meter_ends_with_the_last_known_regi
 
 @versions
 def test_E17_FR_14_a_transaction_is_resumed_if_the_station_is_told_to(version: str) -> None:
-    bench = Bench(station={**STATION, "resume_transactions": True})
+    bench = Bench(station={**STATION, "power_loss": "resume"})
     bench.connect(version)
     driver = Driver(bench)
     driver.plug()
@@ -940,7 +940,7 @@ def test_E17_FR_20_an_interruption_longer_than_ResumptionTimeout_ends() -> None:
 @versions2
 def test_E17_FR_12_energy_does_not_flow_again_where_it_may_not(version: str) -> None:
     entry = {"component": "TxCtrlr", "variable": "AllowEnergyTransferResumption", "value": "false"}
-    bench = Bench(variables=[entry], station={**STATION, "resume_transactions": True})
+    bench = Bench(variables=[entry], station={**STATION, "power_loss": "resume"})
     bench.connect(version)
     driver = Driver(bench)
     driver.plug()

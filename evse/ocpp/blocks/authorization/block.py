@@ -154,6 +154,9 @@ class Block:
         if self._may_not_charge_yet():
             self._show(evses[0], "card refused: the charging station is not accepted by its operator")
             return
+        if self.ctx.station.get("token_before_plug") is False and all(evse.plugged is None for evse in evses):
+            self._show(evses[0], "connect the vehicle first")
+            return
         if not any(self._is_free(evse) and evse.plugged is not None for evse in evses):
             listed = self._listed(token)
             info = listed if listed is not None else self.cache.find(token)
@@ -165,12 +168,14 @@ class Block:
         self.check(token, lambda info: self._decided(place, info))
 
     def on_plugged(self, evse: Evse, connector: int) -> None:
-        """A cable was plugged: a token that waits for its EVSE has found it."""
+        """A token that waits for its EVSE has found it; where charging is free nobody is asked. [C02]"""
         for grant in self._waiting:
             if evse in grant.evses and self._is_free(evse):
                 self._forget_waiting(grant)
                 self._bind(evse, grant)
                 return
+        if self.ctx.station.get("free_vending") and self._is_free(evse):
+            self.grant(evse, Token("", "NoAuthorization"), ACCEPTED)
 
     def on_unplugged(self, evse: Evse, connector: int) -> None:
         """Without a transaction the authorization ends with the cable. [errata 2.17]"""

@@ -49,6 +49,8 @@ class Block:
         self.csms_ids: dict[str, int] = dict(ctx.journal.state.get(CSMS_IDS) or {})
         self.say = Events(self).say
         self._recovery = Recovery(self)
+        if ctx.station.get("free_vending"):
+            ctx.block("authorization")  # it answers a plug then
 
     # -- for other blocks ------------------------------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ class Recovery:
         """Whether an interruption since `stamp` is short enough to go on. [E17.FR.10, E17.FR.20]"""
         timeout_s = self.ctx.model.integer("TxCtrlr", "ResumptionTimeout") or 0
         if not timeout_s:
-            return bool(self.ctx.station.get("resume_transactions"))
+            return bool(self.ctx.station.get("power_loss") == "resume")
         utc = self.ctx.clock.utc()
         return utc is not None and utc - self.ctx.clock.resolve(stamp) <= timeout_s
 
