@@ -12,8 +12,7 @@
 Three layers: built-in default, station file, what the CSMS or `evse vars set` changed; only the last is kept here.
 Values are text as on the wire. The tables stay in their file: what blocks read often is cached, for the rest one
 component is loaded at a time. The CSMS may write names in any case; the program writes them as the tables do, and a
-component's instance as "NetworkConfiguration[1]". What the station knows of itself, block configuration adds
-(`station_facts`).
+component's instance as "NetworkConfiguration[1]". What the station knows of itself, `station_facts` adds.
 """
 
 from __future__ import annotations

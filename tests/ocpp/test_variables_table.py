@@ -1,9 +1,11 @@
 """variables.txt and keys16.txt: complete, consistent, compiled; what a station file makes of them."""
 
 import marshal
+import os
 
 import pytest
 
+import evse
 from evse.ocpp.tables import compile_variables, generate_variables
 from evse.ocpp.variable_row import DEFAULT, INSTANCE, MUTABILITY, NAME, TYPE, VALUES
 from evse.ocpp.variable_value import LISTS, check
@@ -68,6 +70,31 @@ def test_a_switch_that_switches_nothing_is_read_only(parsed):
     for component in absent:
         rows = {row[NAME]: (row[MUTABILITY], row[DEFAULT]) for row in parsed[0][component]}
         assert rows["Available"] == rows["Enabled"] == ("ReadOnly", "false")
+
+
+def test_what_can_be_written_is_read_by_the_program(parsed):
+    """A variable that is accepted and ignored is the commonest silent defect of stations."""
+    only_kept = {
+        "ChargingStation.PhaseRotation",  # how the installer wired it: reported, and 1.6 demands the key
+        "EVSE.PhaseRotation",
+        "OCPPCommCtrlr.NetworkConfigurationPriority",  # one slot, one value
+        "SecurityCtrlr.OrganizationName",  # for the certificate requests
+    }
+    root = os.path.dirname(evse.__file__)
+    program = ""
+    for directory, _, files in os.walk(root):
+        if not directory.endswith("tables"):
+            for name in files:
+                if name.endswith(".py"):
+                    with open(os.path.join(directory, name), encoding="utf-8") as file:
+                        program += file.read()
+    writable = {
+        f"{component}.{row[NAME]}": row[NAME]
+        for component, rows in parsed[0].items()
+        for row in rows
+        if row[MUTABILITY] != "ReadOnly"
+    }
+    assert {name for name, variable in writable.items() if f'"{variable}"' not in program} == only_kept
 
 
 def test_keys_show_variables_that_the_tables_know(parsed):

@@ -29,6 +29,7 @@ from evse.model import Connector, Evse
 from evse.ocpp.device_model import DeviceModel
 from evse.ocpp.engine import Engine
 from evse.ocpp.schema import Tables
+from evse.ocpp.station_facts import provide_facts
 from evse.ocpp.tables import compile as table_compiler
 from evse.ocpp.tables import compile_variables
 from evse.store.documents import Documents
@@ -139,6 +140,7 @@ class Bench:
             random=self.random,
             blocks=self._blocks,
         )
+        provide_facts(model, station=self._station, evses=stations, clock=clock, faults=self.engine.faults)
         self.model = model
         self.journal = journal
         self.engine.start()

@@ -135,6 +135,19 @@ def test_a_password_is_neither_read_nor_reported_nor_logged():
     assert secret not in str(bench.log.lines) and "x" * 65 not in str(bench.log.lines)
 
 
+@versions
+def test_A01_FR_11_12_a_new_password_is_in_the_security_log_without_itself(version):
+    bench = connected(version)
+    if version == "1.6":
+        bench.ask("ChangeConfiguration", {"key": "AuthorizationKey", "value": "0123456789abcdef"})
+    else:
+        put(bench, variable("SecurityCtrlr", "BasicAuthPassword", attributeValue="0123456789abcdef"))
+    event = bench.engine.block("security").entries()[-1]
+    assert event["type"] == "ReconfigurationOfSecurityParameters"
+    assert event["techInfo"] == "SecurityCtrlr.BasicAuthPassword"
+    assert "0123456789abcdef" not in str(bench.log.lines)
+
+
 # -- GetVariables --------------------------------------------------------------------------------------------------
 
 
@@ -490,15 +503,15 @@ def test_one_store_for_all_versions():
     assert keys(bench.ask("GetConfiguration", {"key": ["ConnectionTimeOut"]})) == {"ConnectionTimeOut": "78"}
 
 
-@versions
-def test_what_the_csms_changed_is_logged_without_its_value(version):
-    bench = connected(version)
-    if version == "1.6":
-        bench.ask("ChangeConfiguration", {"key": "AuthorizationKey", "value": "0123456789abcdef"})
-    else:
-        put(bench, variable("SecurityCtrlr", "BasicAuthPassword", attributeValue="0123456789abcdef"))
-    assert "a variable was changed by the CSMS" in bench.log.texts("info")
-    assert "0123456789abcdef" not in str(bench.log.lines)
+def test_what_the_csms_changed_is_logged_without_its_value():
+    bench = connected("2.0.1")
+    put(bench, variable("AuthCtrlr", "MasterPassGroupId", attributeValue="police-4711"))
+    assert (
+        "info",
+        "a variable was changed by the CSMS",
+        {"variable": "AuthCtrlr.MasterPassGroupId"},
+    ) in bench.log.lines
+    assert "police-4711" not in str(bench.log.lines)
 
 
 def test_a_report_is_dated_though_the_clock_was_never_set():

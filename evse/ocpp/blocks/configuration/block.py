@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from evse.clock import timestamp
 from evse.errors import CsmsError
-from evse.ocpp.station_facts import provide_facts
 from evse.ocpp.variable_row import INSTANCE, NAME
 
 TYPE_CHECKING = False
@@ -22,6 +21,8 @@ PART_BYTES = 12_000
 ITEM_BYTES = 300
 # Reports that wait for the one under way; more are Rejected. [B07.FR.13] [B08.FR.16]
 WAITING = 4
+# Variables of SecurityCtrlr whose change is a security event.
+SECURITY = ("BasicAuthPassword", "SecurityProfile")
 # What SummaryInventory lists beside AvailabilityState: problem conditions that are present.
 CONDITIONS = ("Problem", "Tripped", "Overload", "Fallback")
 
@@ -37,8 +38,15 @@ class Block:
         self._reports: list[tuple[int, Iterator[Found]]] = []
         self._sequence = 0
         self._next: Found | None = None
-        provide_facts(ctx.model, station=ctx.station, evses=ctx.evses, clock=ctx.clock, faults=ctx.faults)
         ctx.block("availability")  # it provides AvailabilityState
+        for variable in SECURITY:
+            ctx.model.watch("SecurityCtrlr", variable, lambda *_, name=variable: self._security_changed(name))
+
+    def _security_changed(self, variable: str) -> None:
+        """ "Log the change of BasicAuthPassword in the security log", without the password. [A01.FR.11] [A01.FR.12]"""
+        security = self.ctx.block("security")
+        if security is not None:
+            security.event("ReconfigurationOfSecurityParameters", tech_info=f"SecurityCtrlr.{variable}")
 
     # -- variables -------------------------------------------------------------------------------------------------
 
