@@ -151,7 +151,6 @@ TABLE = {
         "set ocpp_versions to what the CSMS speaks",
     ),
     "protocol": ("the CSMS breaks the WebSocket protocol: {why}", "show this to its operator"),
-    "settings": ("{why}", "correct the [csms] table of the station file"),
     "lost": ("the connection was lost ({why})", "check the network between station and CSMS"),
 }
 # A system clock before 2024 was never set.

@@ -55,8 +55,18 @@ class Lookup:
         if known:
             self._timer = loop.call_soon(self._finish, known, None)
             return
-        read, write = posix.pipe2(posix.O_NONBLOCK | posix.O_CLOEXEC)
-        self._pid = posix.fork()
+        try:
+            read, write = posix.pipe2(posix.O_NONBLOCK | posix.O_CLOEXEC)
+        except OSError as problem:
+            self._timer = loop.call_soon(self._finish, [], f"no descriptors left: {problem.strerror}")
+            return
+        try:
+            self._pid = posix.fork()
+        except OSError as problem:
+            posix.close(read)
+            posix.close(write)
+            self._timer = loop.call_soon(self._finish, [], f"no process for the look-up: {problem.strerror}")
+            return
         if self._pid == 0:
             _resolve(host, port, write, getaddrinfo)
         posix.close(write)

@@ -68,7 +68,6 @@ REASONS = (
     ("unknown ca", "tls_client_certificate"),
     ("certificate", "tls_client_certificate"),
     ("access denied", "tls_client_certificate"),
-    ("eof", "tls_eof"),
 )
 
 
@@ -152,7 +151,7 @@ class TlsChannel(Channel):
         code = getattr(problem, "verify_code", None)
         if code is not None:
             return ChannelError(VERIFY_CODES.get(code, "cert_invalid"), problem.verify_message)  # type: ignore[attr-defined]
-        if not isinstance(problem, self._module.SSLError):
+        if isinstance(problem, self._module.SSLEOFError) or not isinstance(problem, self._module.SSLError):
             return ChannelError("lost" if self._ready else "tls_eof", problem.strerror or str(problem))
         text = str(problem.args[-1])
         words = text.lower().replace("_", " ")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -318,6 +319,43 @@ def test_broken_frame_ends_the_connection_with_its_code(loop: FakeLoop, server: 
     assert peer.protocol.close_rcvd.code == 1007
 
 
+def test_connection_torn_by_the_network(loop: FakeLoop, server: Server, station: Station) -> None:
+    peer = opened(loop, server, station)
+    peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    loop.until(lambda: station.state == "waiting")
+    assert station.seen[1:] == [("close", "the connection was lost: Connection reset by peer")]
+
+
+def test_sending_into_a_connection_that_has_just_gone(loop: FakeLoop, server: Server, station: Station) -> None:
+    peer = opened(loop, server, station)
+    peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    assert not station.connection.send("x")
+    assert station.state == "waiting" and "lost" in station.seen[1][1]
+
+
+def test_pings_of_the_csms_are_answered(loop: FakeLoop, server: Server, station: Station) -> None:
+    peer = opened(loop, server, station)
+    peer.protocol.send_ping(b"are you there")
+    peer.flush()
+    loop.until(lambda: peer.pongs)
+    assert peer.pongs == [b"are you there"] and station.state == "open"
+
+
+def test_what_could_not_be_sent_at_once_follows(loop: FakeLoop, server: Server, station: Station) -> None:
+    peer = opened(loop, server, station, max_unsent_bytes=50_000_000)
+    peer.pause()
+    for _ in range(200):
+        assert station.connection.send("x" * 50_000)
+    loop.settle()
+    assert peer.texts == []
+    peer.resume()
+    loop.until(lambda: len(peer.texts) == 200)
+    assert station.connection.send("after")
+    loop.until(lambda: peer.texts[-1] == "after")
+
+
 def test_on_text_may_close(loop: FakeLoop, server: Server, station: Station) -> None:
     peer = opened(loop, server, station)
     station.connection._on_text = lambda text: station.connection.network(False)
@@ -397,6 +435,30 @@ def closed_port() -> int:
 def test_refused_port(loop: FakeLoop, station: Station) -> None:
     words = failed(loop, station, f"ws://127.0.0.1:{closed_port()}")
     assert "connection refused" in words and "means the station itself" in words
+
+
+def test_address_that_cannot_be_reached(loop: FakeLoop, station: Station) -> None:
+    words = failed(loop, station, "ws://255.255.255.255:9/ocpp")
+    assert "255.255.255.255 port 9 cannot be reached (" in words
+
+
+def test_address_that_does_not_answer(loop: FakeLoop, station: Station) -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        callers = [socket.socket() for _ in range(4)]
+        for caller in callers:
+            caller.setblocking(False)
+            caller.connect_ex(full.getsockname())
+        station.connection.configure(profile(f"ws://127.0.0.1:{full.getsockname()[1]}", connect_timeout_s=8))
+        station.connection.connect()
+        loop.until(lambda: station.state == "connecting")
+        loop.advance(7)
+        assert station.failures == []
+        loop.advance(1)
+        assert "does not answer within 8 s" in station.failures[0][1]
+        for caller in callers:
+            caller.close()
 
 
 def test_name_that_does_not_resolve(loop: FakeLoop, station: Station) -> None:
@@ -506,6 +568,10 @@ def test_next_profile_after_its_attempts_and_round_again(loop: FakeLoop, station
         loop.until(lambda number=number: len(station.failures) > number)
         loop.advance(station.waits())
     assert turns == [1, 0]
+    station.connection.select(1)
+    station.connection.configure(bad[:1])
+    assert station.connection.status()["profile"] == 0
+    station.connection.configure(bad)
     with pytest.raises(IndexError):
         station.connection.select(2)
     station.connection.select(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,6 +169,28 @@ def test_files_that_are_missing(site: Site) -> None:
     site.station.connection.close()
     words = site.failed(server, security_profile=3, cert="/absent.pem", key="/absent.key")
     assert "own certificate cannot be used" in words
+
+
+def test_on_asyncio(tmp_path: Path) -> None:
+    root = Certificate("Root", ca=True)
+    (tmp_path / "root.pem").write_text(root.pem())
+    context = Certificate("127.0.0.1", root, names=("127.0.0.1",)).server(tmp_path)
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        server, station = Server(loop, context), Station(loop)
+        server.on_text = lambda peer, text: peer.send(text * 2)
+        station.connection.configure(profile(server.url, ca=str(tmp_path / "root.pem")))
+        station.connection._on_open = lambda subprotocol: station.connection.send("x" * 10_000)
+        station.connection._on_text = lambda text: (station.texts.append(text), station.connection.close())
+        station.connection.connect()
+        async with asyncio.timeout(5):
+            while station.state != "idle":
+                await asyncio.sleep(0.001)
+        server.close()
+        assert station.texts == ["x" * 20_000]
+
+    asyncio.run(scenario())
 
 
 def test_old_versions_and_foreign_suites(site: Site) -> None:

@@ -87,6 +87,21 @@ def test_a_late_child_is_killed(loop: FakeLoop) -> None:
     assert seen == [([], "no answer within 5 s")]
 
 
+@pytest.mark.parametrize("call", ["pipe2", "fork"])
+def test_a_machine_without_room_for_a_child(loop: FakeLoop, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    from evse.shell import resolver
+
+    def refuse(*arguments: Any) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    descriptors = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(resolver.posix, call, refuse)
+    seen = look_up(loop, "csms.example")
+    loop.settle()
+    assert seen[0][0] == [] and "Resource temporarily unavailable" in seen[0][1]
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
 def test_cancel_forgets(loop: FakeLoop) -> None:
     seen: list[Any] = []
     for host in ("192.0.2.1", "slow.example"):

@@ -23,6 +23,7 @@ class Peer:
         self.server = server
         self.socket = sock
         self.texts: list[str] = []
+        self.pongs: list[bytes] = []
         self.request: Any = None
         self.ended = False
         self.reading = True
@@ -71,6 +72,8 @@ class Peer:
             self.texts.append(bytes(event.data).decode())
             if self.server.on_text is not None:
                 self.server.on_text(self, self.texts[-1])
+        elif event.opcode is Opcode.PONG:
+            self.pongs.append(bytes(event.data))
 
     def send(self, text: str) -> None:
         self.protocol.send_text(text.encode())
@@ -97,6 +100,9 @@ class Peer:
     def pause(self) -> None:
         """Reads no more."""
         self.server.loop.remove_reader(self.socket.fileno())
+
+    def resume(self) -> None:
+        self.server.loop.add_reader(self.socket.fileno(), self._readable)
 
     def close(self) -> None:
         if not self.ended:
