@@ -16,6 +16,7 @@ resident daemon. For mypy, `evse.ocpp.typed.v201.Client` (v16, v21) knows the ty
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import secrets
@@ -203,10 +204,12 @@ class MessageClient:
             return
         if protocol.state is State.OPEN:
             protocol.send_close(1000)
-            await self._flush(protocol)
-        await asyncio.wait([reading], timeout=timeout_s)
-        self._writer.close()
-        await asyncio.wait([reading])
+            with contextlib.suppress(CsmsError, TimeoutError):
+                await asyncio.wait_for(self._flush(protocol), timeout_s)
+        ended, _ = await asyncio.wait([reading], timeout=timeout_s)
+        if not ended:
+            self._writer.transport.abort()
+            await asyncio.wait([reading])
 
     async def wait_closed(self) -> None:
         """Returns once the connection is gone, for whatever reason."""
@@ -263,8 +266,8 @@ class MessageClient:
                 await self._flush(protocol)
                 if protocol.close_expected():
                     break
-        except (OSError, EOFError):
-            _log.info("%s: the connection broke", self.identity)
+        except (OSError, EOFError, CsmsError) as error:
+            _log.info("%s: the connection broke: %s", self.identity, error)
         finally:
             protocol.receive_eof()
             self._writer.close()

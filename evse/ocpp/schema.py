@@ -110,18 +110,14 @@ class Tables:
         return self._trim(self._message(name), payload)
 
     def _message(self, name: str) -> str:
-        if name not in self._types:
-            name = name.removesuffix("Request")
-            if not name.isidentifier() or self._read(name) is None:
-                raise SchemaError("", "unknown", f"OCPP {self.version} has no such message")
-        return name
+        return name if name in self._types else name.removesuffix("Request")
 
     def _type(self, name: str) -> Any:
         type_ = self._types.get(name)
         if type_ is None:
-            blob = self._read(name)
+            blob = self._read(name) if name.isidentifier() else None
             if blob is None:
-                raise LookupError(f"table {self.version} lacks {name}")
+                raise SchemaError("", "unknown", f"OCPP {self.version} has no such message")
             type_ = self._types[name] = marshal.loads(blob)
         return type_
 
@@ -131,10 +127,10 @@ class Tables:
             _check_simple(rule, value, self._formats)
         elif shape is str:
             type_ = self._types.get(rule) or self._type(rule)
-            if type(type_) is str:
-                _check_word(type_, value)
-            else:
+            if type(type_) is tuple:
                 self._check_members(type_, value)
+            else:
+                _check_word(type_, value)
         elif len(rule) == 4:
             _check_number(rule, value)
         else:

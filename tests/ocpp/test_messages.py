@@ -5,6 +5,7 @@ import base64
 import contextlib
 import json
 import logging
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from websockets.server import ServerProtocol
 from evse.errors import CsmsError, UsageError
 from evse.ocpp.messages import MAX_OPEN_REQUESTS, CallError, MessageClient
 from evse.ocpp.schema import SchemaError
+from tests.support.certificates import Certificate
 
 ROOT = Path(__file__).parents[2]
 BOOT = {"reason": "PowerUp", "chargingStation": {"vendorName": "v", "model": "m"}}
@@ -28,8 +30,9 @@ BOOTED = {"status": "Accepted", "interval": 60, "currentTime": "2024-01-01T00:00
 class Csms:
     """The other side: takes one connection; `received` are the frames of the client, `say` sends one."""
 
-    def __init__(self, subprotocols=("ocpp1.6", "ocpp2.0.1", "ocpp2.1"), reject=None):
+    def __init__(self, subprotocols=("ocpp1.6", "ocpp2.0.1", "ocpp2.1"), reject=None, tls=None):
         self.subprotocols = subprotocols
+        self.tls = tls
         self.reject = reject
         self.received = asyncio.Queue()
         self.request = None
@@ -37,8 +40,9 @@ class Csms:
         self.gone = asyncio.Event()
 
     async def __aenter__(self):
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"ws://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/ocpp"
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
+        scheme = "wss" if self.tls else "ws"
+        self.url = f"{scheme}://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/ocpp"
         return self
 
     async def __aexit__(self, *_):
@@ -464,6 +468,39 @@ async def test_proxy_settings_of_the_environment_are_not_used():
             patch.setenv(name, "http://127.0.0.1:9")
         async with connection() as (csms, _):
             assert csms.protocol.state is State.OPEN
+
+
+def test_tls(tmp_path):
+    root = Certificate("root", ca=True)
+    server = Certificate("csms", root, names=("127.0.0.1",)).server(tmp_path)
+    (tmp_path / "root.pem").write_text(root.pem())
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.load_verify_locations(tmp_path / "root.pem")
+
+    async def test():
+        async with Csms(tls=server) as csms:
+            with pytest.raises(CsmsError, match="certificate verify failed") as caught:
+                await MessageClient(csms.url, "CS-1", "2.0.1").connect()
+            assert caught.value.code == "Unreachable"
+            client = MessageClient(csms.url, "CS-1", "2.0.1", password="secret", tls=trusting)
+            await client.connect()
+            call = asyncio.create_task(client.call("BootNotification", BOOT))
+            await _answer(csms, BOOTED)
+            assert await call == BOOTED
+            assert csms.request.headers["Authorization"].startswith("Basic ")
+            await client.close()
+            await csms.gone.wait()
+            assert csms.closed_with == 1000
+
+    run(test)()
+
+
+@run
+async def test_a_csms_that_does_not_say_goodbye_is_left():
+    async with connection() as (csms, client):
+        csms.protocol.receive_data = lambda data: None
+        await client.close(timeout_s=0.01)
+        assert not client.connected
 
 
 @run
