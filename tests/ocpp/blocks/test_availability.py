@@ -53,8 +53,8 @@ def stop(bench: Bench, evse: int = 1, reason: str = "Local") -> None:
     """The same card ends the session; the cable stays."""
     bench.tap("CARD", (evse,))
     bench.fact("power_path", evse, False)
-    bench.fact("charging_state", evse, "EVConnected")
     bench.fact("stopped", evse, reason)
+    bench.fact("charging_state", evse, "EVConnected")
 
 
 # -- status ---------------------------------------------------------------------------------------------------------
@@ -321,7 +321,12 @@ def test_a_connection_in_another_version_reports_all_in_its_own_words() -> None:
 @versions
 def test_minimum_status_duration_holds_a_status_back_until_it_lasts(version: str) -> None:
     """[1.6 §4.9, MinimumStatusDuration]"""
-    bench = station(version, variables=[{"component": "EVSE", "variable": "MinimumStatusDuration", "value": "10"}])
+    minimum = {"component": "EVSE", "variable": "MinimumStatusDuration", "value": "10"}
+    bench = Bench(blocks=QUIET, variables=[minimum])
+    bench.open(version)
+    bench.expect("BootNotification")
+    bench.answer(bench.usual("BootNotification"))
+    assert statuses(bench)[-1] == (1, "Available"), "the first report is not held back"
     bench.fact("plugged", 1, 1)
     bench.advance(9)
     bench.quiet()
@@ -428,6 +433,18 @@ def test_g04_fr_06_the_station_is_scheduled_and_idle_evses_change_at_once(versio
     assert statuses(bench) == [(2, "Unavailable")]
     stop(bench, 1)
     assert (1, "Unavailable") in statuses(bench)
+
+
+@versions2
+def test_g03_fr_05_the_other_connector_of_a_busy_evse_changes_at_once(version: str) -> None:
+    bench = station(version)
+    bench.engine.evses[1].connectors[2] = Connector(2)
+    charge(bench)
+    bench.settle()
+    assert change(bench, version, 1, "Inoperative", connector=2) == "Accepted"
+    assert statuses(bench) == [(1, "Unavailable")]
+    assert change(bench, version, 1, "Inoperative", connector=1) == "Scheduled"
+    assert statuses(bench) == []
 
 
 @versions

@@ -68,11 +68,12 @@ def test_b01_fr_03_every_start_registers_and_a_reconnection_does_not(version: st
     assert bench.expect("BootNotification")
 
 
-def test_a_reconnection_in_another_version_registers_again() -> None:
+@pytest.mark.parametrize(("before", "version"), [("1.6", "2.0.1"), ("2.0.1", "2.1"), ("2.1", "2.0.1")])
+def test_a_reconnection_in_another_version_registers_again(before: str, version: str) -> None:
     bench = Bench(blocks=QUIET)
-    bench.connect("1.6")
+    bench.connect(before)
     bench.drop()
-    bench.open("2.0.1")
+    bench.open(version)
     boot(bench)
     assert [action for action, _ in bench.settle()] == ["StatusNotification"]
 
@@ -267,6 +268,7 @@ def test_b01_fr_04_an_interval_of_0_leaves_the_heartbeat_interval_alone(version:
     bench = Bench(blocks=QUIET)
     bench.connect(version, interval_s=0)
     assert bench.model.integer("OCPPCommCtrlr", "HeartbeatInterval") == 3600
+    assert not bench.log.texts("warning")
 
 
 @versions

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from evse.model import Connector
 from tests.support.bench import Bench, versions, versions2
 
 QUIET = {"security": ""}
@@ -213,10 +214,13 @@ def test_f01_fr_12_a_charging_profile_is_ignored_without_smart_charging(version:
 
 
 @versions2
-def test_the_group_of_the_request_may_stop_the_transaction(version: str) -> None:
+@pytest.mark.parametrize("authorize", ["true", "false"])
+def test_the_group_of_the_request_may_stop_the_transaction(version: str, authorize: str) -> None:
     bench = station(version)
+    bench.model.set("AuthCtrlr", "AuthorizeRemoteStart", authorize)
     bench.fact("plugged", 1, 1)
     start(bench, version, groupIdToken={"idToken": "G", "type": "Central"})
+    bench.settle()
     charging(bench)
     bench.settle()
     bench.tap("FRIEND")
@@ -367,6 +371,55 @@ def test_f05_fr_02_an_authorized_transaction_keeps_its_lock(version: str) -> Non
     bench.take_effects()
     assert bench.ask(*unlock(version)) == {"status": "OngoingAuthorizedTransaction"}
     assert not bench.take_effects()
+
+
+@versions
+def test_f05_one_who_was_authorized_and_has_no_cable_does_not_keep_the_lock(version: str) -> None:
+    bench = station(version, sockets=True)
+    bench.tap("CARD")
+    bench.settle()
+    assert bench.ask_raw(*unlock(version)) is None
+    assert bench.take_effects("unlock") == [("unlock", 1, 1)]
+    assert not bench.take_effects("stop")
+
+
+@versions2
+def test_f05_a_cable_that_is_stuck_after_the_stop_can_be_unlocked(version: str) -> None:
+    """The transaction goes on until the EV is disconnected, but nobody is authorized any more."""
+    bench = station(version, sockets=True)
+    bench.model.set("TxCtrlr", "TxStopPoint", "EVConnected")
+    bench.fact("plugged", 1, 1)
+    start(bench, version)
+    charging(bench)
+    id = said(bench, "TransactionEvent")[0]["transactionInfo"]["transactionId"]
+    bench.ask("RequestStopTransaction", {"transactionId": id})
+    bench.fact("power_path", 1, False)
+    bench.fact("stopped", 1, "Remote")
+    bench.settle()
+    assert bench.ask_raw(*unlock(version)) is None
+    assert bench.take_effects("unlock") == [("unlock", 1, 1)]
+
+
+@versions2
+def test_f05_fr_02_a_session_whose_ev_departed_keeps_its_lock(version: str) -> None:
+    """[E10]"""
+    bench = station(version, sockets=True)
+    bench.model.set("TxCtrlr", "StopTxOnEVSideDisconnect", "false")
+    bench.fact("plugged", 1, 1)
+    start(bench, version)
+    charging(bench)
+    bench.fact("unplugged", 1, 1)
+    bench.settle()
+    assert bench.ask(*unlock(version)) == {"status": "OngoingAuthorizedTransaction"}
+
+
+def test_an_unavailable_connector_that_is_plugged_starts_nothing() -> None:
+    bench = station("2.0.1")
+    bench.engine.evses[1].connectors[2] = Connector(2)
+    evse = {"id": 1, "connectorId": 1}
+    bench.ask("ChangeAvailability", {"operationalStatus": "Inoperative", "evse": evse})
+    bench.fact("plugged", 1, 1)
+    assert start(bench, "2.0.1")["status"] == "Rejected"
 
 
 def test_16_a_transaction_is_stopped_before_the_connector_is_unlocked() -> None:

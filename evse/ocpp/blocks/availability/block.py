@@ -142,7 +142,7 @@ class Block:
         return {"status": status}
 
     def hold(self, who: str, evse_id: int, status: str | None) -> None:
-        """Another block keeps an EVSE (0: all) from new sessions, until release(); a transaction goes on.
+        """Another block keeps an EVSE (0: all) from new sessions until release(); a transaction goes on.
 
         `status` is what that looks like: "Unavailable", "Reserved", or None for no change.
         """
@@ -275,5 +275,10 @@ class Block:
         self.left[evse.id] = "Departed" if reason == "EVDisconnected" else "Finished"
         self.refresh()
 
+    def on_transaction_ended(self, transaction: Any) -> None:
+        if transaction.evse.plugged is not None:
+            self.left.setdefault(transaction.evse.id, "Finished")
+        self.refresh()
+
     on_charging_state = on_power_path = on_connection_timeout = refresh
-    on_fault = on_cleared = on_transaction_started = on_transaction_ended = refresh
+    on_fault = on_cleared = on_transaction_started = refresh

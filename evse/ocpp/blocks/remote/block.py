@@ -77,7 +77,8 @@ class Block:
         if authorized or evse.id in self._starting:
             return _rejected("TxInProgress")  # [F01.FR.24, F02.FR.26]
         availability = self.ctx.block("availability")
-        found = {availability.status(evse, id) for id in evse.connectors} if availability is not None else {"Available"}
+        ids = evse.connectors if evse.plugged is None else (evse.plugged,)
+        found = {"Available"} if availability is None else {availability.status(evse, id) for id in ids}
         if not found.isdisjoint(("Available", "Occupied")):
             return None
         if "Reserved" in found:
@@ -154,8 +155,10 @@ class Block:
         connector = None if evse is None else evse.connectors.get(request["connectorId"])
         if evse is None or connector is None:
             return {"status": "UnknownConnector"}  # [F05.FR.03]
-        on = evse.authorized is not None or self._transaction(evse) is not None
-        if on and evse.plugged in (None, connector.id) and not stop_first:
+        transaction = self._transaction(evse)
+        there = evse.plugged == connector.id or (evse.plugged is None and transaction is not None)
+        on = there and evse.authorized is not None
+        if on and not stop_first:
             return {"status": "OngoingAuthorizedTransaction"}  # [F05.FR.02]
         if connector.tethered:
             return {"status": "UnlockFailed", "statusInfo": {"reasonCode": "FixedCable"}}
@@ -168,7 +171,6 @@ class Block:
             return unlock.later
         unlock.stopping = True
         self._wait(key, STOP_WITHIN_S)
-        transaction = self._transaction(evse)
         if transaction is not None:
             self.ctx.block("transactions").stop(transaction, "Other", "UnlockCommand")
         else:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 STATION = 0
 # How long the sessions may take to end, and the CSMS to take what is recorded, before the station restarts anyway.
-STOP_WITHIN_S = 10.0
+STOP_WITHIN_S = 16.0  # more than a transaction waits for the charging side
 DELIVER_WITHIN_S = 10.0
 LOOK_EVERY_S = 0.25
 # An EVSE that is reset stays unavailable, its outputs off, for this time.

@@ -24,7 +24,7 @@ NOT_CRITICAL = (
 _RESETS = ("FirmwareUpdate", "LocalReset", "RemoteReset", "ScheduledReset")
 DOCUMENT = "security_log"
 # The log keeps the newest; the flash is spared by counting what is not critical and repeats within the interval.
-LOG_EVENTS = 200
+LOG_EVENTS = 100
 REPEAT_S = 60.0
 TYPE_LENGTH = 50
 TECH_INFO_LENGTH = 255
@@ -33,11 +33,12 @@ TECH_INFO_LENGTH = 255
 class Block:
     """Writes every security event down [A04.FR.04]; the critical ones reach the CSMS for sure [A04.FR.01, A04.FR.02].
 
-    A CSMS that does not know the notification (1.6 without the security extension) is not asked again for that event.
+    A CSMS that does not know the notification, as one of 1.6 without the security extension, is not asked twice.
     """
 
     name = "security"
-    FINAL_ERRORS = ("NotImplemented", "NotSupported")
+    # The same notification would be refused again, and transactions must not wait behind it.
+    FINAL_ERRORS = ("FormationViolation", "FormatViolation", "NotImplemented", "NotSupported", "ProtocolError")
 
     def __init__(self, ctx: Engine) -> None:
         self.ctx = ctx
