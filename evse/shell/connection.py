@@ -96,7 +96,7 @@ class Connection:
     # What the station asks for
 
     def configure(self, profiles: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
-        """Takes one network profile, or several in order of priority; they count from the next attempt on.
+        """Takes one network profile, or several in order of priority, for the next attempt; pings change at once.
 
         Keys: "url", "identity", "subprotocols", and those of `endpoint.DEFAULTS`. Raises UsageError and changes nothing
         if one cannot lead to a connection.
@@ -109,6 +109,8 @@ class Connection:
         self.profiles = complete
         if self.profile >= len(complete):
             self.profile = self._profile_failures = 0
+        if self.state == "open":
+            self._restart_ping()
 
     def connect(self) -> None:
         """Connects now, with the first profile [B10.FR.04], and stays connected; nothing new if that is under way."""

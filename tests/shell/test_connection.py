@@ -381,6 +381,15 @@ def test_silent_csms_is_dropped_after_an_unanswered_ping(loop: FakeLoop, server:
     assert station.seen[1:] == [("close", "the CSMS is silent: no answer to a ping")]
 
 
+def test_a_new_ping_interval_counts_at_once(loop: FakeLoop, server: Server, station: Station) -> None:
+    opened(loop, server, station).pause()
+    station.connection.configure(profile(server.url, ping_interval_s=20))
+    loop.advance(39)
+    assert station.state == "open"
+    loop.advance(1)
+    assert "no answer to a ping" in station.seen[1][1]
+
+
 def test_no_pings_with_interval_0(loop: FakeLoop, server: Server, station: Station) -> None:
     opened(loop, server, station).pause()
     loop.advance(10_000)
