@@ -221,6 +221,8 @@ def test_station_file_is_judged_by_the_tables():
         {"component": "AcmeCtrlr", "variable": "Colour", "value": "red"},
         {"component": "AcmeCtrlr", "variable": "Speed", "type": "integer", "value": "fast"},
         {"component": "EVSE", "evse": 1, "variable": "MinimumStatusDuration", "value": "-1"},
+        {"component": "AcmeCtrlr", "variable": "Long", "value": "x" * 2501},
+        {"component": "AcmeCtrlr", "variable": "Many", "type": "OptionList", "values": ["x" * 500, "y" * 500]},
     ]
     made, problems = overrides(entries)
     assert made == entries
@@ -231,6 +233,8 @@ def test_station_file_is_judged_by_the_tables():
         ("TariffCostCtrlr.Currency", "more than 3 characters"),
         ("AcmeCtrlr.Speed", "no integer as in 1234 or -1234"),
         ("EVSE@1.MinimumStatusDuration", "less than 0"),
+        ("AcmeCtrlr.Long", "more than 2500 characters"),
+        ("AcmeCtrlr.Many", "its values are more than 1000 characters"),
     ]  # fmt: skip
 
 

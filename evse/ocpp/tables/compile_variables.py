@@ -17,15 +17,20 @@ from typing import Any
 from evse.errors import UsageError
 from evse.ocpp import keys16
 from evse.ocpp.tables.compile import bring_up_to_date
-from evse.ocpp.variable_row import MUTABILITY, NAME, key_of, overridden, place_of, same
+from evse.ocpp.variable_row import MUTABILITY, NAME, VALUES, key_of, overridden, place_of, same
 from evse.ocpp.variable_value import check
 
+# Of the entries; changes with them, so that a file of an earlier program is compiled anew.
+LAYOUT = "1"
 DIRECTORY = os.path.dirname(__file__)
 ACCESS = {"RO": "ReadOnly", "RW": "ReadWrite", "WO": "WriteOnly", "RO/RW": "ReadWrite"}
 DATA_TYPES = (
     "string", "decimal", "integer", "dateTime", "boolean", "OptionList", "SequenceList", "MemberList",
     "passwordString", "identifierString",
 )  # fmt: skip
+# VariableAttributeType.value and VariableCharacteristicsType.valuesList
+VALUE_LENGTH = 2500
+VALUES_LENGTH = 1000
 VIEWS = ("", "elements", "most", "phases", "rotations", "connectors", "units", "guarded", "fixed")
 
 
@@ -142,7 +147,7 @@ def compile_variables(out_path: str) -> None:
     Raises OSError where it cannot be written.
     """
     sources = text("variables.txt"), text("keys16.txt")
-    bring_up_to_date(out_path, "\n".join(sources).encode(), lambda: blobs(*sources))
+    bring_up_to_date(out_path, "\n".join((LAYOUT, *sources)).encode(), lambda: blobs(*sources))
 
 
 def station_overrides(
@@ -193,9 +198,13 @@ def _wrong(entry: dict[str, Any], ours: dict[str, list[Any]], others: dict[str, 
         if close:
             return f"no such variable; did you mean {close[0]}? (a custom one states its type)"
     made = overridden(row, entry)
+    if len(made[VALUES] or "") > VALUES_LENGTH:
+        return f"its values are more than {VALUES_LENGTH} characters"
     value = entry.get("value")
     if value is None:
         return None
+    if len(value) > VALUE_LENGTH:
+        return f"more than {VALUE_LENGTH} characters"
     refusal = check(made, value)[1]
     return refusal[1] if refusal and made[MUTABILITY] != "WriteOnly" else None
 

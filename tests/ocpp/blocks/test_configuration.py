@@ -103,6 +103,7 @@ def test_B05_FR_09_a_store_that_refuses_is_no_success(monkeypatch):
     results = put(bench, variable("OCPPCommCtrlr", "OfflineThreshold", attributeValue="17"))
     assert results[0]["attributeStatus"] == "Rejected"
     assert results[0]["attributeStatusInfo"]["reasonCode"] == "InternalError"
+    assert bench.log.texts("error") == ["a change by the CSMS could not be stored"]
     assert get(bench, variable("OCPPCommCtrlr", "OfflineThreshold"))[0]["attributeValue"] == "300"
 
 
@@ -372,11 +373,12 @@ def test_a_report_that_the_csms_refuses_ends_and_the_next_begins():
 def test_a_report_ends_with_its_connection():
     bench = connected("2.0.1")
     bench.ask("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"})
+    bench.ask("GetBaseReport", {"requestId": 2, "reportBase": "FullInventory"})
     bench.expect("NotifyReport")
     bench.drop()
-    bench.connect("2.0.1")
-    bench.quiet()
-    bench.ask("GetBaseReport", {"requestId": 2, "reportBase": "SummaryInventory"})
+    bench.open("2.0.1")
+    assert "NotifyReport" not in [action for action, _ in bench.settle()]
+    bench.ask("GetBaseReport", {"requestId": 3, "reportBase": "SummaryInventory"})
     assert report(bench)[0]["seqNo"] == 0
 
 

@@ -43,7 +43,7 @@ class Block:
             ctx.model.watch("SecurityCtrlr", variable, lambda *_, name=variable: self._security_changed(name))
 
     def _security_changed(self, variable: str) -> None:
-        """ "Log the change of BasicAuthPassword in the security log", without the password. [A01.FR.11] [A01.FR.12]"""
+        """The security log hears of the change, not of the value. [A01.FR.11] [A01.FR.12]"""
         security = self.ctx.block("security")
         if security is not None:
             security.event("ReconfigurationOfSecurityParameters", tech_info=f"SecurityCtrlr.{variable}")
@@ -59,6 +59,8 @@ class Block:
             result = self._result(item, status, reason)
             if status in ("Accepted", "RebootRequired"):
                 self.ctx.log.info("a variable was changed by the CSMS", variable=_spelled(item))
+            elif reason is not None and reason[0] == "InternalError":
+                self.ctx.log.error("a change by the CSMS could not be stored", variable=_spelled(item))
             results.append(result)
         return {"setVariableResult": results}
 
@@ -164,6 +166,8 @@ class Block:
         self.ctx.call(self, "NotifyReport", part, self._part_answered, early=True)
 
     def _part_answered(self, _: dict[str, Any] | None, error: CsmsError | None) -> None:
+        if not self.ctx.is_connected:
+            self.on_disconnected()
         if not self._reports:
             return
         if error is None and self._next is not None:
