@@ -52,7 +52,7 @@ class Certificate:
         if names:
             alternatives = x509.SubjectAlternativeName([_name(text) for text in names])
             builder = builder.add_extension(alternatives, critical=False)
-        self.certificate = builder.sign((issuer or self).key, hashes.SHA256())
+        self.certificate: x509.Certificate = builder.sign((issuer or self).key, hashes.SHA256())
         self.chain = [self.certificate]
         if issuer is not None:
             self.chain += [one for one in issuer.chain if one.issuer != one.subject]
