@@ -78,6 +78,17 @@ def test_a_reconnection_in_another_version_registers_again(before: str, version:
     assert [action for action, _ in bench.settle()] == ["StatusNotification"]
 
 
+@versions
+def test_b10_fr_10_a_connection_to_another_network_profile_registers_again(version: str) -> None:
+    bench = Bench(blocks=QUIET)
+    bench.connect(version)
+    bench.drop()
+    bench.engine.block("boot").register_again()
+    bench.open(version)
+    boot(bench)
+    assert len(bench.settle()) == (2 if version == "1.6" else 1), "the other CSMS knows no status"
+
+
 @versions2
 def test_b01_fr_09_a_kept_reason_serves_for_one_start(version: str) -> None:
     bench = Bench()

@@ -91,6 +91,11 @@ class Block:
             self._register("Triggered")
         return True
 
+    def register_again(self) -> None:
+        """The next connection is one to another network profile: it registers. [2.1 errata B10.FR.10]"""
+        self.status = None
+        self._not_before = 0.0
+
     def _wait_until(self, when: float) -> None:
         """Sends BootNotification at `when`, a monotonic time."""
         self._timer = _cancel(self._timer)
