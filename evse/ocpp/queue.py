@@ -119,6 +119,8 @@ class Outbox:
         error = CsmsError("Disconnected", "the connection to the CSMS is gone")
         if flight is not None and isinstance(flight[3], Call):
             flight[3].finish(None, error)
+        elif flight is not None:
+            self._attempts -= 1  # a lost connection is no try
         for call in calls:
             call.finish(None, error)
 

@@ -255,6 +255,23 @@ def test_AlignedData_TxEndedMeasurands_are_collected_at_their_interval(version: 
 
 
 @versions
+def test_16_3_16_2_aligned_values_for_the_end_follow_the_common_interval(version: str) -> None:
+    bench, driver = start(version, SampledDataCtrlr_TxEndedMeasurands="", AlignedDataCtrlr_Measurands="")
+    if version == "1.6":
+        for key, value in (("StopTxnAlignedData", REGISTER), ("ClockAlignedDataInterval", "60")):
+            assert bench.ask("ChangeConfiguration", {"key": key, "value": value}) == {"status": "Accepted"}
+    else:
+        bench.model.set("AlignedDataCtrlr", "TxEndedMeasurands", REGISTER)
+        bench.model.set("AlignedDataCtrlr", "Interval", "60")
+    charge(driver)
+    driver.wait(70)
+    driver.tap("CARD1")
+    payload = driver.take()[-1][1]
+    values = payload["transactionData" if version == "1.6" else "meterValue"]
+    assert [parse_timestamp(each["timestamp"]) - NOW_UTC for each in values] == [60]
+
+
+@versions
 def test_E06_FR_13_collected_samples_are_bounded_and_keep_begin_and_end(version: str) -> None:
     """1.6 errata §3.91"""
     bench, driver = start(version, SampledDataCtrlr_TxEndedInterval="10")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any
 
 import pytest
@@ -503,6 +504,24 @@ def test_E03_FR_15_no_cable_in_time_but_the_bay_is_the_end(version: str) -> None
     bench.fact("connection_timeout", 1)
     driver.settle()
     assert events(driver.take()) == ["Updated EVConnectTimeout"]
+
+
+@versions2
+def test_a_transaction_that_no_stop_point_could_end_ends_with_its_authorization(version: str) -> None:
+    """The specification warns of such points: E. 1.1."""
+    _, driver = start(version, TxCtrlr_TxStartPoint="Authorized", TxCtrlr_TxStopPoint="EVConnected")
+    driver.tap()
+    driver.take()
+    driver.tap()
+    assert events(driver.take()) == ["Ended StopAuthorized Idle"]
+
+
+@versions2
+def test_an_unauthorized_transaction_ends_with_the_cable(version: str) -> None:
+    _, driver = start(version, TxCtrlr_TxStartPoint="EVConnected", TxCtrlr_TxStopPoint="Authorized")
+    driver.plug()
+    driver.unplug()
+    assert events(driver.take()) == ["Started CablePluggedIn EVConnected", "Ended EVCommunicationLost Idle"]
 
 
 # -- E05: the CSMS does not accept the token -------------------------------------------------------------------------
@@ -1112,3 +1131,124 @@ def test_a_long_outage_stays_on_the_flash_and_is_told_in_order(version: str) -> 
     assert all(numbers == list(range(len(numbers))) for numbers in sequences.values())
     stamps = [payload["timestamp"] for _, payload in said]
     assert stamps == sorted(stamps)
+
+
+# -- anything in any order
+
+
+STEPS = ("plug", "unplug", "tap", "other", "draw", "wait", "drop", "open", "fault", "cut")
+
+
+class Csms:
+    """Takes every transaction message, and holds the station to the rules."""
+
+    def __init__(self) -> None:
+        self.transactions: dict[Any, list[tuple[str, dict[str, Any]]]] = {}
+        self.ids = 0
+
+    def start16(self, payload: dict[str, Any]) -> dict[str, Any]:
+        self.ids += 1
+        self.transactions[self.ids] = [("StartTransaction", payload)]
+        return {"transactionId": self.ids, "idTagInfo": {"status": "Accepted"}}
+
+    def follow16(self, payload: dict[str, Any]) -> dict[str, Any]:
+        if "transactionId" in payload:
+            said = self.transactions[payload["transactionId"]]
+            assert not any("meterStop" in each for _, each in said), "something follows a StopTransaction"
+            said.append(("later", payload))
+        return {}
+
+    def event(self, payload: dict[str, Any]) -> dict[str, Any]:
+        said = self.transactions.setdefault(payload["transactionInfo"]["transactionId"], [])
+        assert payload["seqNo"] == len(said)
+        assert (payload["eventType"] == "Started") == (not said)
+        assert not said or said[-1][1]["eventType"] != "Ended"
+        assert not said or said[-1][1]["timestamp"] <= payload["timestamp"]
+        said.append((payload["eventType"], payload))
+        return {}
+
+
+@pytest.mark.parametrize("seed", range(40))
+@versions
+def test_whatever_happens_each_transaction_is_told_once_whole_and_in_order(version: str, seed: int) -> None:
+    chance = Random(seed)
+    points = ["PowerPathClosed", "EVConnected", "Authorized", "EnergyTransfer"]
+    variables = {
+        "TxCtrlr_TxStartPoint": ",".join(chance.sample(points, chance.randint(1, 2))),
+        "TxCtrlr_TxStopPoint": ",".join(chance.sample(points, chance.randint(1, 2))),
+        "AuthCtrlr_OfflineTxForUnknownIdEnabled": "true",
+        "SampledDataCtrlr_TxUpdatedInterval": "20",
+    }
+    bench, driver = start(version, stop_on_disconnect=chance.random() < 0.7, **variables)
+    csms = Csms()
+    answers = {"StartTransaction": csms.start16, "StopTransaction": csms.follow16, "MeterValues": csms.follow16}
+    answers["TransactionEvent"] = csms.event
+    driver.answers = answers
+    for _ in range(40):
+        step = chance.choice(STEPS)
+        plugged = bench.engine.evses[1].plugged is not None
+        if step == "plug" and not plugged:
+            driver.plug()
+        elif step == "unplug" and plugged:
+            driver.unplug()
+        elif step in ("tap", "other"):
+            driver.tap("CARD" if step == "tap" else "OTHER")
+        elif step == "draw":
+            driver.draw(chance.randint(1, 900))
+        elif step == "wait":
+            driver.wait(chance.randint(1, 60))
+        elif step == "drop" and bench.engine.is_connected:
+            bench.drop()
+            driver.settle()
+        elif step == "open" and not bench.engine.is_connected:
+            bench.open(version)
+            driver.settle()
+        elif step == "fault" and bench.engine.evses[1].authorized:
+            driver.fault()
+        elif step == "cut" and chance.random() < 0.3:
+            stop_on_disconnect, register_wh = driver.stop_on_disconnect, driver.register_wh[1]
+            driver = restart(bench)
+            driver.stop_on_disconnect, driver.answers = stop_on_disconnect, answers
+            driver.register_wh = {1: register_wh}
+            driver.meter(0)
+            driver.settle()
+        evse = bench.engine.evses[1]
+        assert (1 in driver.authorized) == (evse.authorized is not None)
+    if not bench.engine.is_connected:
+        bench.open(version)
+    driver.settle()
+    if bench.engine.evses[1].authorized:
+        driver.fault("Other")
+    if bench.engine.evses[1].plugged is not None:
+        driver.unplug()
+    driver.wait(20)
+    assert bench.journal.pending == 0
+    assert bench.engine.block("transactions").open == {}
+    assert [key for key in bench.journal.state if key.startswith("transactions:")] == []
+    assert not bench.log.texts("error")
+    for said in csms.transactions.values():
+        assert len(said) > 1
+        if version == "1.6":
+            assert said[-1][1]["meterStop"] >= said[0][1]["meterStart"]
+        else:
+            assert said[-1][0] == "Ended"
+            assert "stoppedReason" in said[-1][1]["transactionInfo"]
+
+
+@versions
+def test_a_lost_connection_is_no_attempt(version: str) -> None:
+    bench, driver = start(version)
+    driver.plug()
+    bench.tap("CARD")
+    bench.expect("Authorize")
+    bench.answer(bench.usual("Authorize"))
+    action = "StartTransaction" if version == "1.6" else "TransactionEvent"
+    for _ in range(5):
+        until_said(bench)
+        bench.drop()
+        bench.open(version)
+    bench.expect(action)
+    bench.refuse()
+    assert "the CSMS never took an event of a transaction" not in bench.log.texts("error")
+    until_said(bench)
+    bench.expect(action)

@@ -259,10 +259,16 @@ class Block:
         return [name for name in self.ctx.model.members(component, variable) or () if name]
 
     def _interval(self, component: str, variable: str) -> int:
-        """Seconds between samples; 0 means none."""
+        """Seconds between samples; 0 means none. Aligned data for the end of a transaction may have an interval of their
+        own, else they follow the common one, as in 1.6 (§3.16.2)."""
         if self.ctx.model.boolean(component, "Enabled") is False:
             return 0
-        return max(0, self.ctx.model.integer(component, variable) or 0)
+        interval_s = self.ctx.model.integer(component, variable) or 0
+        if (component, variable) == ("AlignedDataCtrlr", "TxEndedInterval"):
+            if not self._measurands(component, "TxEndedMeasurands"):
+                return 0
+            interval_s = interval_s or self.ctx.model.integer(component, "Interval") or 0
+        return max(0, interval_s)
 
     def _signs(self, component: str, narrower: str | None) -> bool:
         """Whether readings are to be signed: SignReadings, and the variable for this occasion where there is one."""

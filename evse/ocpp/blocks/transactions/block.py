@@ -74,7 +74,7 @@ class Block:
         """
         trigger = trigger or TRIGGERS.get(reason, "AbnormalCondition")
         if tx.stop is None:
-            if reason in FINAL_REASONS or trigger == "ResetCommand" or self.stop_points() & AUTHORIZATION_LOST:
+            if self._ends(tx, reason, trigger):
                 self._await_stop(tx, trigger, reason, token)
             else:
                 tx.reason = reason
@@ -164,7 +164,7 @@ class Block:
             return
         if tx.stop is not None:
             self.end(tx, *tx.stop, state="Idle")
-        elif self.stop_points() & CONNECTION_LOST:
+        elif self.stop_points() & CONNECTION_LOST or (evse.authorized is None and self._is_last()):
             self.end(tx, "EVCommunicationLost", tx.reason or "EVDisconnected", state="Idle")
             if evse.authorized is not None:
                 self.ctx.effect("stop", evse.id, "EVDisconnected")
@@ -211,13 +211,8 @@ class Block:
         if tx.stop is not None:
             self.end(tx, *tx.stop, state="Idle" if unplugging else _stopped(evse))
             return
-        stop_points = self.stop_points()
         trigger = TRIGGERS.get(reason, "AbnormalCondition")
-        if (
-            reason in FINAL_REASONS
-            or stop_points & AUTHORIZATION_LOST
-            or (unplugging and stop_points & CONNECTION_LOST)
-        ):
+        if self._ends(tx, reason, trigger) or (unplugging and self.stop_points() & CONNECTION_LOST):
             self.end(tx, trigger, tx.reason or reason, state="Idle" if unplugging else _stopped(evse))
         elif tx.reason is None:
             tx.reason = reason
@@ -288,6 +283,15 @@ class Block:
         return authorization.granted(evse.id) if authorization is not None else None
 
     # -- end -------------------------------------------------------------------------------------------------------
+
+    def _ends(self, tx: Transaction, reason: str, trigger: str) -> bool:
+        """Whether a transaction ends with its authorization."""
+        final = reason in FINAL_REASONS or trigger == "ResetCommand"
+        return bool(final or self.stop_points() & AUTHORIZATION_LOST or (tx.evse.plugged is None and self._is_last()))
+
+    def _is_last(self) -> bool:
+        """Without EV and authorization nothing but a parking bay could end a transaction later. [E. 1.1, warning]"""
+        return "ParkingBayOccupancy" not in self.stop_points()
 
     def _await_stop(self, tx: Transaction, trigger: str, reason: str, token: Token | None) -> None:
         """The transaction ends when the charging side says that it has stopped, or the guard runs out."""
