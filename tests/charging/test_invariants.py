@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from evse.charging.faults import NOTICES
-from evse.charging.session import LIVE
+from evse.charging.states import LIVE
 from hal.interfaces import FAULTS
 from hal.simulated.vehicle import TRAITS
 from tests.support.outlets import Post

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from evse.charging.session import LIVE, OUTPUTS, TABLE
+from evse.charging.states import LIVE, OUTPUTS, TABLE
 
 EDGES = ("authorize", "stop", "timeout", "read")
 LEVELS = ("fault", "gone", "away", "B", "C", "opened", "closed", "welded", "locked", "unlocked", "go", "halt")

@@ -16,7 +16,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from evse.charging.session import LIVE, ChargingController
+from evse.charging.session import ChargingController
+from evse.charging.states import LIVE
 from evse.clock import Clock
 from hal.board import load_board
 from tests.support.fakeloop import FakeLoop
