@@ -122,11 +122,6 @@ class Block:
             found = (variable for variable in found if self._meets(variable, criteria))
         return self._report(request["requestId"], found)
 
-    def on_disconnected(self) -> None:
-        """What is left of a report has no receiver; the CSMS asks again."""
-        self._reports.clear()
-        self._next = None
-
     def _report(self, request_id: int, found: Iterator[Found]) -> dict[str, Any]:
         if len(self._reports) > WAITING:
             return {"status": "Rejected", "statusInfo": _status_info("OutOfMemory", "too many reports are under way")}
@@ -166,9 +161,9 @@ class Block:
         self.ctx.call(self, "NotifyReport", part, self._part_answered, early=True)
 
     def _part_answered(self, _: dict[str, Any] | None, error: CsmsError | None) -> None:
+        """Goes on, or ends the report: what the CSMS did not take, it has to ask for again."""
         if not self.ctx.is_connected:
-            self.on_disconnected()
-        if not self._reports:
+            self._reports.clear()
             return
         if error is None and self._next is not None:
             self._send_part()
