@@ -352,6 +352,22 @@ def test_f05_fr_03_an_unknown_connector(version: str) -> None:
     assert not bench.take_effects("unlock")
 
 
+@versions2
+def test_f05_fr_03_connector_0_is_unknown(version: str) -> None:
+    bench = station(version, sockets=True)
+    assert bench.ask(*unlock(version, 1, 0)) == {"status": "UnknownConnector"}
+
+
+def test_16_an_evse_unlocks_the_connector_that_is_plugged() -> None:
+    """[1.6 §3.8] Connector 1 of 1.6 is the EVSE 1."""
+    bench = station("1.6", sockets=True)
+    bench.engine.evses[1].connectors[2] = Connector(2, tethered=False)
+    bench.fact("plugged", 1, 2)
+    bench.settle()
+    bench.ask_raw(*unlock("1.6"))
+    assert bench.take_effects("unlock") == [("unlock", 1, 2)]
+
+
 @versions
 def test_f05_a_fixed_cable_cannot_be_unlocked(version: str) -> None:
     bench = station(version)

@@ -147,14 +147,16 @@ class Block:
         return self._unlock(request, stop_first=False)
 
     def stop_and_unlock(self, request: dict[str, Any]) -> Any:
-        """As unlock_connector(), but a transaction is ended first. [1.6 §5.18]"""
+        """As unlock_connector(), but a transaction is ended first; the connector may be left to us. [1.6 §5.18]"""
         return self._unlock(request, stop_first=True)
 
     def _unlock(self, request: dict[str, Any], stop_first: bool) -> Any:
         evse = self.ctx.evses.get(request["evseId"])
-        connector = None if evse is None else evse.connectors.get(request["connectorId"])
-        if evse is None or connector is None:
+        if evse is None:
             return {"status": "UnknownConnector"}  # [F05.FR.03]
+        connector = evse.connectors.get(request.get("connectorId", evse.plugged or min(evse.connectors)))
+        if connector is None:
+            return {"status": "UnknownConnector"}
         transaction = self._transaction(evse)
         there = evse.plugged == connector.id or (evse.plugged is None and transaction is not None)
         on = there and evse.authorized is not None

@@ -25,7 +25,7 @@ def _stop(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unlock(payload: dict[str, Any]) -> dict[str, Any]:
-    return {"evseId": payload["connectorId"], "connectorId": 1}
+    return {"evseId": payload["connectorId"]}
 
 
 def _unlocked(answer: dict[str, Any]) -> dict[str, Any]:
