@@ -37,7 +37,8 @@ class VariableTable:
         for override in overrides:
             component, (_, evse, connector) = override["component"], place_of(override)
             if evse is not None and (evse not in evses or connector not in (None, *evses[evse].connectors)):
-                raise UsageError(f"{component} is configured for EVSE {evse}, connector {connector}: there is none")
+                where = f"{component}@{evse}" if connector is None else f"{component}@{evse}/{connector}"
+                raise UsageError(f"[ocpp.variables] {where}: the station has no such EVSE or connector")
             lower = component.lower()
             self._overrides.setdefault(lower, []).append(override)
             if lower not in known:

@@ -302,9 +302,9 @@ def test_one_evse_may_differ_from_the_others():
     assert source(model, "EVSE", "MinimumStatusDuration", 2) == "file"
 
 
-@pytest.mark.parametrize("place", [{"evse": 3}, {"evse": 1, "connector": 2}])
-def test_station_file_cannot_speak_of_an_evse_that_is_not_there(place):
-    with pytest.raises(UsageError, match="there is none"):
+@pytest.mark.parametrize(("place", "name"), [({"evse": 3}, "EVSE@3:"), ({"evse": 1, "connector": 2}, "EVSE@1/2:")])
+def test_station_file_cannot_speak_of_an_evse_that_is_not_there(place, name):
+    with pytest.raises(UsageError, match=name):
         make([{"component": "EVSE", "variable": "Colour", "value": "red", **place}])
 
 
