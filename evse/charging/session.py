@@ -86,7 +86,7 @@ class ChargingController:
         self._told_closed = False
         self._closed_when = 0.0
         self._over_when: float | None = None
-        self._timed_state = "idle"
+        self._moved = False  # the state changed since outputs were set
         self._timer: Timer | None = None
         self._weld_timer: Timer | None = None
 
@@ -305,6 +305,7 @@ class ChargingController:
         if after == before:
             return
         self.state = after
+        self._moved = True
         if after == "ending":
             self._end(before, event, value)
         elif before == "reading":
@@ -378,8 +379,8 @@ class ChargingController:
 
     def _set_timers(self) -> None:
         now = self._clock.now()
-        if self.state != self._timed_state:
-            self._timed_state = self.state
+        if self._moved:
+            self._moved = False
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None

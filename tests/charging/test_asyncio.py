@@ -16,7 +16,8 @@ def test_a_session_on_asyncio() -> None:
     async def session() -> None:
         loop = asyncio.get_running_loop()
         board = load_board(board_file("simulated-ac-2"))
-        controller = ChargingController(2, board.evses[2], Timers(), Clock(), lambda *fact: told.append(fact), Settings())
+        devices = board.evses[2]
+        controller = ChargingController(2, devices, Timers(), Clock(), lambda *fact: told.append(fact), Settings())
         controller.start(loop)
         board.simulation.plug(2)
         controller.authorize()
