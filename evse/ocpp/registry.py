@@ -26,6 +26,7 @@ FACTS = {
     "connected": ("boot", "availability"),
     "accepted": ("availability", "metering"),
     "plugged": ("transactions", "availability"),
+    "parking_bay": ("transactions",),
     "token": ("authorization",),
     "authorized": ("transactions", "metering", "availability"),
     "fault": ("availability",),

@@ -152,12 +152,11 @@ def test_E01_FR_01_E06_FR_01_parking_bay_starts_and_ends(version: str) -> None:
     bench, driver = start(
         version, TxCtrlr_TxStartPoint="ParkingBayOccupancy", TxCtrlr_TxStopPoint="ParkingBayOccupancy"
     )
-    bench.engine.block("transactions")
-    bay(bench, True)
+    bench.fact("parking_bay", 1, True)
     driver.plug()
     driver.tap()
     driver.unplug()
-    bay(bench, False)
+    bench.fact("parking_bay", 1, False)
     driver.settle()
     said = driver.take()
     assert events(said) == [
@@ -169,13 +168,6 @@ def test_E01_FR_01_E06_FR_01_parking_bay_starts_and_ends(version: str) -> None:
         "Ended EVDeparted",
     ]
     assert infos(said)[-1]["stoppedReason"] == "EVDisconnected"
-
-
-def bay(bench: Bench, occupied: bool) -> None:
-    """No device tells this fact yet: the block hears it as it would from one."""
-    block = bench.engine.block("transactions")
-    bench.engine._enter(block.on_parking_bay, bench.engine.evses[1], occupied)
-    bench._drain()
 
 
 @versions2
@@ -889,6 +881,29 @@ def test_power_loss_ends_the_transaction_with_what_the_meter_says_then(version: 
         assert measurands(payload["meterValue"][-1]) == [("Energy.Active.Import.Register", None, 1155)]
         assert payload["transactionInfo"]["timeSpentCharging"] == 60
     assert bench.engine.block("transactions").current(1) is None
+
+
+@versions
+def test_after_a_power_loss_the_plug_is_seen_before_the_meter_speaks(version: str) -> None:
+    bench, driver = start(version)
+    driver.plug()
+    driver.tap()
+    driver.take()
+    driver = restart(bench)
+    bench.open(version)
+    driver.plug()
+    bench.tap("CARD")
+    driver.settle()
+    assert driver.take() == []
+    driver.register_wh[1] = 1001.0
+    driver.meter(0)
+    driver.settle()
+    said = driver.take()
+    assert events(said) == ["StopTransaction" if version == "1.6" else "Ended AbnormalCondition"]
+    driver.wait(20)
+    assert driver.take() == []
+    driver.tap("CARD")
+    assert events(driver.take())[0] == ("StartTransaction" if version == "1.6" else "Started Authorized EVConnected")
 
 
 @versions

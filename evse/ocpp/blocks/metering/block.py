@@ -259,8 +259,10 @@ class Block:
         return [name for name in self.ctx.model.members(component, variable) or () if name]
 
     def _interval(self, component: str, variable: str) -> int:
-        """Seconds between samples; 0 means none. Aligned data for the end of a transaction may have an interval of their
-        own, else they follow the common one, as in 1.6 (§3.16.2)."""
+        """Seconds between samples; 0 means none.
+
+        Aligned data for the end of a transaction may have an interval of their own, else the common one. [1.6 §3.16.2]
+        """
         if self.ctx.model.boolean(component, "Enabled") is False:
             return 0
         interval_s = self.ctx.model.integer(component, variable) or 0

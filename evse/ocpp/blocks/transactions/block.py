@@ -141,7 +141,7 @@ class Block:
             self._start_if(
                 evse, holds(evse, evse.id in self.bays), "RemoteStart" if remote else "CablePluggedIn", _connected(evse)
             )
-        elif not tx.resuming:
+        elif not tx.resuming and tx.stop is None:
             self.say(tx, UPDATED, "CablePluggedIn", state=_connected(evse))
 
     def on_authorized(self, evse: Evse, grant: Any) -> None:
@@ -160,7 +160,7 @@ class Block:
     def on_unplugged(self, evse: Evse, connector: int) -> None:
         self._signed.discard(evse.id)
         tx = self.open.get(evse.id)
-        if tx is None:
+        if tx is None or self._recovery.ends(tx):
             return
         if tx.stop is not None:
             self.end(tx, *tx.stop, state="Idle")
@@ -194,8 +194,7 @@ class Block:
         if tx is None:
             self._data_signed(evse)
             return
-        if not tx.resuming and tx in self._recovery.waiting:
-            self._recovery.settle(tx)
+        if self._recovery.ends(tx):
             return
         if tx.begin_wh is None:
             tx.begin_wh = self.ctx.block("metering").register_wh(evse)
@@ -205,7 +204,7 @@ class Block:
     def on_stopped(self, evse: Evse, reason: str) -> None:
         """The charging side has stopped, the contactor is open and the meter read: the transaction can end."""
         tx = self.open.get(evse.id)
-        if tx is None:
+        if tx is None or self._recovery.ends(tx):
             return
         unplugging = reason == "EVDisconnected"
         if tx.stop is not None:
@@ -315,6 +314,7 @@ class Block:
         state: str | None = None,
         stamp: Any = None,
     ) -> None:
+        self._recovery.forget(tx)
         if tx.guard is not None:
             tx.guard.cancel()
             tx.guard = None

@@ -48,9 +48,21 @@ class Recovery:
             if tx.resuming:
                 self._resume(tx)
 
+    def ends(self, tx: Transaction) -> bool:
+        """A first word about the EVSE of an interrupted transaction: True if that has ended it now."""
+        if tx in self.waiting and not tx.resuming:
+            self.settle(tx)
+            return True
+        return False
+
+    def forget(self, tx: Transaction) -> None:
+        """The transaction has ended, one way or another."""
+        if tx in self.waiting:
+            self.waiting.remove(tx)
+
     def settle(self, tx: Transaction) -> None:
         """The meter has spoken, or had time enough."""
-        self.waiting.remove(tx)
+        self.forget(tx)
         if tx.guard is not None:
             tx.guard.cancel()
             tx.guard = None
