@@ -218,3 +218,23 @@ lock.release()
 assert hasattr(sys.modules['json.decoder'], 'JSONDecoder')
 """
     subprocess.run([sys.executable, "-S", "-c", program], check=True, timeout=60)
+
+
+def test_any_text_is_a_value_that_json_agrees_with_or_a_json_error(jsontext):
+    rng = random.Random(6)
+    seeds = ['[2,"id",{"a":[1,-2.5e3,true,null],"b\\"":"\\u00e9\\ud83d\\ude00 x"}]', '{"k":{"l":[[],{},""]}}', "-0.5"]
+    pieces = ["", *'[]{}",:\\ 0-.eEu\x00\t\xe9\ud800', "NaN"]
+    accepted = 0
+    for _ in range(5000):
+        text = rng.choice(seeds)
+        for _ in range(rng.randrange(1, 4)):
+            at = rng.randrange(len(text) + 1)
+            text = text[:at] + rng.choice(pieces) + text[at + rng.randrange(3) :]
+        try:
+            value = jsontext.loads(text)
+        except jsontext.JsonError:
+            continue
+        assert value == json.loads(text)
+        assert jsontext.loads(jsontext.dumps(value)) == value
+        accepted += 1
+    assert 100 < accepted < 4000
