@@ -71,6 +71,11 @@ class Station:
             )
             for id, devices in self.board.evses.items()
         }
+        site_limit_a = config["station"]["site_limit_a"]
+        if site_limit_a is not None:
+            from evse.charging.site import SiteSharing
+
+            SiteSharing(list(self.controllers.values()), self.timers, self.clock, site_limit_a)
         self.control = ControlServer(loop, control, Verbs(self).commands(), log)
         self.notify = Notify(loop, log)
         self._stopping = False

@@ -14,11 +14,11 @@ import sys
 from typing import Any, NoReturn
 
 import evse
-from evse.commands import charging, configuration, demonstration, run, simulation, tag, tracing, variables
+from evse.commands import charging, configuration, demonstration, diagnosis, run, simulation, tag, tracing, variables
 from evse.commands.client import NotRunning
 from evse.errors import EvseError
 
-NOUNS = (run, demonstration, charging, configuration, variables, simulation, tag, tracing)
+NOUNS = (run, demonstration, diagnosis, charging, configuration, variables, simulation, tag, tracing)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -7,7 +7,6 @@ to be started again (a reset), 129, 130 and 143 after SIGHUP, SIGINT and SIGTERM
 from __future__ import annotations
 
 import marshal
-import sys
 
 from evse.app import Station
 from evse.errors import EvseError, StoreError
@@ -42,12 +41,21 @@ def main(arguments: list[str]) -> int:
         log.error("an internal error ends the station", kind=type(error).__name__, why=str(error))
         if station is not None:
             station.make_safe()
-        sys.excepthook(type(error), error, error.__traceback__)
+        _tell_where(log, error)
         return INTERNAL
     finally:
         if station is not None:
             station.close()
         loop.close()
+
+
+def _tell_where(log: Log, error: Exception) -> None:
+    """The frames of a crash; the byte code has no lines, `evse.bytecode.line_of` finds them by function and offset."""
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        log.error("at", file=code.co_filename, function=code.co_qualname, offset=trace.tb_lasti)
+        trace = trace.tb_next
 
 
 def load(path: str) -> dict[str, Any]:

@@ -81,7 +81,6 @@ class Online:
         self.connection = Connection(
             station.loop, log, on_open=self._opened, on_text=self._received, on_close=self._closed, trace=self._traced
         )
-        self._free = behaviour["free_vending"]
         self._up = True
 
     # What the station asks of its side
@@ -127,7 +126,7 @@ class Online:
     def setting(self, name: str) -> Any:
         """A setting of the charging controllers. Raises AttributeError."""
         if name == "free_vending":
-            return self._free
+            return False  # the authorization block decides, as for any token
         if name not in SETTINGS:
             raise AttributeError(name)
         kind, component, variable = SETTINGS[name]
@@ -280,3 +279,6 @@ class Online:
     def _profile_changed(self, index: int) -> None:
         slots = [1, *sorted(self._config["csms"]["slots"])]
         self._station.log.info("network slot", slot=slots[index] if index < len(slots) else index)
+        boot = self.engine.block("boot")
+        if boot is not None:
+            boot.register_again()

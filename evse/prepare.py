@@ -31,17 +31,7 @@ CONFIG = "config.bin"
 VARIABLES = "variables.tables"
 FLAGS = ("-I", "-S", "-OO")
 COMPILE_WITHIN_S = 120
-# In a child under the daemon's own flags: what it writes is what the daemon will look for.
-_COMPILE = """
-import sys
-sys.path.insert(0, sys.argv[1])
-import compileall, re
-skip = re.compile("/(" + "|".join(sys.argv[2].split()) + ")/")
-for package in sys.argv[3:]:
-    if not compileall.compile_dir(sys.argv[1] + "/" + package, quiet=1, rx=skip):
-        sys.exit("the program's files do not compile")
-import evse.daemon, evse.app
-"""
+_COMPILE = "import sys; sys.path.insert(0, sys.argv[1]); from evse.bytecode import main; main(*sys.argv[1:])"
 _DAEMON = (
     "import sys; sys.path[:0] = sys.argv[1].split(':'); from evse.daemon import main; sys.exit(main(sys.argv[2:]))"
 )
@@ -147,10 +137,8 @@ def _is_beside() -> bool:
 
 def _compile_code(pycache: str) -> None:
     shutil.rmtree(pycache, ignore_errors=True)
-    command = [
-        sys.executable, *FLAGS, "-X", "no_debug_ranges", "-X", f"pycache_prefix={pycache}",
-        "-c", _COMPILE, ROOT, " ".join(FRONT), *PACKAGES,
-    ]  # fmt: skip
+    options = ["-X", f"pycache_prefix={pycache}", "-c", _COMPILE]
+    command = [sys.executable, *FLAGS, *options, ROOT, " ".join(FRONT), *PACKAGES]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=COMPILE_WITHIN_S)
     except subprocess.TimeoutExpired:

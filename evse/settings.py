@@ -201,7 +201,7 @@ CERTIFICATES: dict[str, Setting] = {
 }
 
 TRACE: dict[str, Setting] = {
-    "messages": Setting(integer(0, 10_000), 100),
+    "messages": Setting(integer(0, 10_000), 50),
     "file": Setting(file_path),
     "file_bytes": Setting(integer(10_000, 1 << 30), 10_000_000),
 }

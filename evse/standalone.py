@@ -59,7 +59,7 @@ class Standalone:
             raise AttributeError(name) from None
 
     def fact(self, name: str, evse_id: int | None, *values: Any) -> None:
-        """Keeps the facts that status shows; with free vending a plug starts the session."""
+        """Keeps the facts that status shows."""
         evse = self._station.evses.get(evse_id)
         if evse is None:
             return
@@ -78,8 +78,6 @@ class Standalone:
             evse.authorized = None
         elif name in ("plugged", "unplugged"):
             evse.plugged = values[0] if name == "plugged" else None
-            if name == "plugged" and self._free:
-                self._station.controllers[evse_id].authorize()
 
     def token_presented(self, evse_ids: tuple[int, ...], id_token: str, kind: str) -> None:
         """Learns the card, ends its session, or starts one where a cable waits."""

@@ -51,15 +51,17 @@ class StationFileError(UsageError):
         self.problems = problems
 
 
-def load(path: str | None) -> dict[str, Any]:
+def load(path: str | None, csms: dict[str, Any] | None = None) -> dict[str, Any]:
     """The checked configuration of a station file; without one, a simulated AC station for a CSMS on this machine.
+
+    `csms` are settings that stand over those of [csms]; None takes one away.
 
     Shape: csms (with slots: {n: ...}), station, board: the tables of the board file, board_file: its path,
     overrides: entries of the device model, blocks: {...}, behaviour, certificates, trace. Paths are absolute.
     Raises StationFileError, UsageError.
     """
     if path is None:
-        return _Reader("built-in defaults", os.getcwd(), DEFAULT).read()
+        return _Reader("built-in defaults", os.getcwd(), DEFAULT).read(csms)
     try:
         with open(path, "rb") as file:
             source = file.read().decode()
@@ -67,7 +69,7 @@ def load(path: str | None) -> dict[str, Any]:
         raise UsageError(f"{path}: {error.strerror}; `evse config init` writes a station file to begin with") from None
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
-    return _Reader(path, os.path.dirname(os.path.abspath(path)), source).read()
+    return _Reader(path, os.path.dirname(os.path.abspath(path)), source).read(csms)
 
 
 DEFAULT = """\
@@ -119,9 +121,12 @@ class _Reader:
             problem = Problem(int(found[1]) if found else None, "TOML", text[0].lower() + text[1:])
             raise StationFileError(path, [problem]) from None
 
-    def read(self) -> dict[str, Any]:
+    def read(self, csms: dict[str, Any] | None = None) -> dict[str, Any]:
         """The configuration. Raises StationFileError with all problems."""
         data = self._data
+        if csms and isinstance(table := data.setdefault("csms", {}), dict):
+            table.update(csms)
+            data["csms"] = {name: value for name, value in table.items() if value is not None}
         self._unknown((), data, TOP, "table")
         ocpp = self._expect_table(("ocpp",), data.get("ocpp", {}))
         self._unknown(("ocpp",), ocpp, OCPP, "table")

@@ -8,7 +8,6 @@ import os
 import sys
 from typing import Any
 
-from evse import stationfile
 from evse.commands.client import show
 from evse.errors import UsageError
 
@@ -36,6 +35,8 @@ def _file(args: argparse.Namespace) -> str | None:
 
 
 def _check(args: argparse.Namespace) -> int:
+    from evse import stationfile
+
     path = _file(args)
     if path is None:
         raise UsageError("config check: name the station file, as in `evse config check station.toml`")
@@ -51,6 +52,8 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
+    from evse import stationfile
+
     config = stationfile.load(_file(args))
     for table in (config["csms"], *config["csms"]["slots"].values()):
         if table["password"] is not None:
@@ -68,6 +71,8 @@ def _lines(path: str, value: Any) -> list[str]:
 
 
 def _init(args: argparse.Namespace) -> int:
+    from evse import stationfile
+
     path = _file(args)
     if path is None:
         sys.stdout.write(stationfile.DEFAULT)

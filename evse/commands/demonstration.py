@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import shutil
 import sys
@@ -29,6 +28,8 @@ def add(commands: Any, shared: argparse.ArgumentParser, daemon: argparse.Argumen
 
 
 def _demo(args: argparse.Namespace) -> int:
+    import asyncio
+
     from evse.demo import demonstrate
 
     show = _Show(sys.stderr if args.json else sys.stdout)
@@ -79,6 +80,8 @@ class _Show:
 
     async def keep(self, demo: Demo) -> None:
         """Waits until the user interrupts."""
+        import asyncio
+
         self.say(f"everything keeps running; try: evse status --state-dir {demo.state_dir}   (Ctrl-C ends it)")
         try:
             await asyncio.Event().wait()

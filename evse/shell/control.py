@@ -6,7 +6,7 @@ Bounds: 16 clients, 64 KiB a line, 1 MiB of answers that a client has not read; 
 from __future__ import annotations
 
 import _socket
-import os
+import posix
 
 from evse import jsontext
 from evse.errors import EvseError, UsageError
@@ -140,7 +140,7 @@ class ControlServer:
 
     def start(self) -> None:
         """Raises UsageError if another process answers there or the path cannot be used."""
-        if len(os.fsencode(self.path)) > PATH_BYTES:
+        if len(self.path.encode(errors="surrogateescape")) > PATH_BYTES:
             raise UsageError(
                 f"control socket {self.path}: the path is too long, at most {PATH_BYTES} bytes; use --control"
             )
@@ -148,17 +148,16 @@ class ControlServer:
             raise UsageError(f"control socket {self.path}: another station answers there; use --control or --state-dir")
         flags = _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
         listener = _socket.socket(_socket.AF_UNIX, flags, 0)
-        mask = os.umask(0o117)
+        mask = posix.umask(0o117)
         try:
-            if os.path.lexists(self.path):
-                os.unlink(self.path)
+            _remove(self.path)
             listener.bind(self.path)
             listener.listen(CLIENTS)
         except OSError as error:
             listener.close()
             raise UsageError(f"control socket {self.path}: {error.strerror}") from None
         finally:
-            os.umask(mask)
+            posix.umask(mask)
         self._socket = listener
         self.loop.add_reader(listener.fileno(), self._accept)
 
@@ -171,7 +170,7 @@ class ControlServer:
             for client in list(self.clients):
                 client.close()
             try:
-                os.unlink(self.path)
+                _remove(self.path)
             except OSError as error:
                 self._log.warning("the control socket could not be removed", path=self.path, why=error.strerror)
 
@@ -213,6 +212,14 @@ class ControlServer:
 
 def _nothing() -> None:
     """Nobody asked."""
+
+
+def _remove(path: str) -> None:
+    """Removes a file that may not be there. Raises OSError."""
+    try:
+        posix.unlink(path)
+    except FileNotFoundError:
+        return
 
 
 def _answers(path: str) -> bool:

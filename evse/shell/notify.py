@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import _socket
-import os
+import posix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,15 +20,15 @@ class Notify:
 
     __slots__ = ("_address", "_socket", "_loop", "_log", "_interval_s", "_alive", "_timer", "_status")
 
-    def __init__(self, loop: Any, log: Any, environ: Any = os.environ) -> None:
-        address = environ.get("NOTIFY_SOCKET", "")
-        self._address = "\0" + address[1:] if address.startswith("@") else address
+    def __init__(self, loop: Any, log: Any, environ: dict[bytes, bytes] = posix.environ) -> None:
+        address = environ.get(b"NOTIFY_SOCKET", b"")
+        self._address = b"\0" + address[1:] if address.startswith(b"@") else address
         self._socket: Any = None
         if address:
             flags = _socket.SOCK_DGRAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
             self._socket = _socket.socket(_socket.AF_UNIX, flags, 0)
-        ours = environ.get("WATCHDOG_PID") in (None, str(os.getpid()))
-        interval_us = environ.get("WATCHDOG_USEC", "")
+        ours = environ.get(b"WATCHDOG_PID") in (None, b"%d" % posix.getpid())
+        interval_us = environ.get(b"WATCHDOG_USEC", b"")
         self._interval_s = int(interval_us) / 3e6 if ours and interval_us.isdigit() else 0.0
         self._loop = loop
         self._log = log

@@ -5,7 +5,7 @@ Bounds: so many frames, 2048 characters of each in RAM; the file is renamed to `
 
 from __future__ import annotations
 
-import os
+import posix
 from _collections import deque
 
 from evse import jsontext
@@ -55,7 +55,7 @@ class Trace:
     def close(self) -> None:
         """Closes the file; may be called twice."""
         if self._fd >= 0:
-            os.close(self._fd)
+            posix.close(self._fd)
             self._fd = -1
 
     def _note(self, direction: str, other: str, text: str) -> None:
@@ -85,11 +85,11 @@ class Trace:
         try:
             if self._fd >= 0 and self._size + len(line) > self._limit_bytes:
                 self.close()
-                os.replace(path, path + ".1")
+                posix.replace(path, path + ".1")
             if self._fd < 0:
-                self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                self._size = os.fstat(self._fd).st_size
-            self._size += os.write(self._fd, line)
+                self._fd = posix.open(path, posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
+                self._size = posix.fstat(self._fd).st_size
+            self._size += posix.write(self._fd, line)
         except OSError as error:
             self._log.warning("the trace file is given up", path=path, why=error.strerror)
             self.close()

@@ -1,0 +1,68 @@
+"""evse check: why a station cannot connect, step by step and in one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+# Options that stand over the settings of [csms] with the same name.
+OPTIONS = {
+    "url": "--csms",
+    "identity": "--identity",
+    "security_profile": "--security-profile",
+    "password_file": "--password-file",
+    "ca": "--ca",
+    "cert": "--cert",
+    "key": "--key",
+}
+
+
+def add(commands: Any, shared: argparse.ArgumentParser, daemon: argparse.ArgumentParser) -> None:
+    """evse check [--config FILE] [--csms URL] ..."""
+    check = commands.add_parser("check", help="find out why a station cannot connect", parents=[shared])
+    check.add_argument("--config", metavar="FILE", help="station file")
+    check.add_argument("--csms", metavar="URL", dest="url", help="connect there instead")
+    check.add_argument("--identity", help="as this station")
+    check.add_argument("--security-profile", type=int, choices=(0, 1, 2, 3), help="with this security profile")
+    check.add_argument("--password-file", metavar="FILE", help="with the password in the first line of a file")
+    check.add_argument("--ca", metavar="FILE", help="trusting the certificates in this file")
+    check.add_argument("--cert", metavar="FILE", help="with this certificate of the station")
+    check.add_argument("--key", metavar="FILE", help="and its private key")
+    check.add_argument("--ocpp-version", metavar="V", action="append", dest="versions", help="offering this version")
+    check.set_defaults(call=_check)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from evse import stationfile
+    from evse.check import run_check
+
+    given = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
+    for name in ("password_file", "ca", "cert", "key"):
+        if name in given:
+            given[name] = os.path.abspath(given[name])
+    if args.versions:
+        given["ocpp_versions"] = args.versions
+    if args.config is None and "url" in given:
+        given.setdefault("security_profile", None)
+    config = stationfile.load(args.config, given)
+    csms = config["csms"]
+    taken = (
+        "url",
+        "identity",
+        "security_profile",
+        "password",
+        "ca",
+        "cert",
+        "key",
+        "verify_hostname",
+        "connect_timeout_s",
+    )
+    profile = {name: csms[name] for name in taken}
+    profile["subprotocols"] = ["ocpp" + version for version in csms["ocpp_versions"]]
+    root = config["certificates"]["root"]
+    if profile["ca"] is None and root is not None:
+        profile["ca"] = os.path.join(root, "ca", "csms", "CSMS_ROOT_CA.pem")
+    station = config["station"]
+    return run_check(profile, out=sys.stdout, json=args.json, vendor=station["vendor"], model=station["model"])
