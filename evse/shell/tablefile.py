@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 import sys
 
 from evse.errors import StoreError
@@ -23,10 +23,10 @@ class TableFile:
 
     def __init__(self, path: str) -> None:
         try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}") from None
-        head = os.pread(self._fd, INDEX_AT + 8, 0)
+        head = posix.pread(self._fd, INDEX_AT + 8, 0)
         if len(head) != INDEX_AT + 8 or not head.startswith(MAGIC):
             self.close()
             raise StoreError(f"{path} is no message table of this Python; start the station by `evse run`")
@@ -37,15 +37,15 @@ class TableFile:
         """The marshalled type of that name, None if the version has none; `name` may come from outside."""
         if not name.isidentifier():
             return None
-        index = os.pread(self._fd, self._index_length, self._index_at)
+        index = posix.pread(self._fd, self._index_length, self._index_at)
         start = index.find(f"\n{name} ".encode())
         if start < 0:
             return None
         _, at, length = index[start : index.index(b"\n", start + 1)].split()
-        return os.pread(self._fd, int(length), int(at))
+        return posix.pread(self._fd, int(length), int(at))
 
     def close(self) -> None:
         """Closes the file; may be called again."""
         if self._fd >= 0:
-            os.close(self._fd)
+            posix.close(self._fd)
             self._fd = -1

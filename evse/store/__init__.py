@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 from binascii import crc32
 
 from evse.errors import StoreError
@@ -49,7 +49,7 @@ def write_file(fs: Any, path: str, chunks: Iterable[bytes]) -> None:
     """
     unfinished = path + UNFINISHED
     try:
-        fd = fs.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fd = fs.open(unfinished, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
         try:
             for chunk in chunks:
                 write_all(fs, fd, chunk)
@@ -76,7 +76,7 @@ def unlink(fs: Any, path: str) -> OSError | None:
 def sync_directory(fs: Any, path: str) -> None:
     """Makes created, renamed and removed names in a directory durable. Raises StoreError."""
     try:
-        fd = fs.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = fs.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
         try:
             fs.fsync(fd)
         finally:
@@ -93,4 +93,4 @@ def make_directory(fs: Any, path: str) -> None:
         pass  # perhaps of a start that was cut short: its name may not be durable yet
     except OSError as error:
         raise failed("create", path, error) from error
-    sync_directory(fs, os.path.dirname(os.path.abspath(path)))
+    sync_directory(fs, path.rstrip("/").rpartition("/")[0] or ("/" if path.startswith("/") else "."))

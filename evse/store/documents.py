@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from evse.errors import UsageError
 from evse.jsontext import JsonError, dumps, loads
@@ -27,13 +27,13 @@ class Documents:
 
     __slots__ = ("_directory", "_fs", "_limit_bytes", "_log")
 
-    def __init__(self, directory: str, fs: Any = os, *, log: Any, limit_bytes: int = 1 << 20) -> None:
+    def __init__(self, directory: str, fs: Any = posix, *, log: Any, limit_bytes: int = 1 << 20) -> None:
         """Creates the directory if its parent exists. Raises StoreError."""
         self._directory, self._fs, self._log, self._limit_bytes = directory, fs, log, limit_bytes
         make_directory(fs, directory)
         for name in self._list():
             if name.endswith(UNFINISHED):
-                unlink(fs, os.path.join(directory, name))
+                unlink(fs, f"{directory}/{name}")
 
     def load(self, name: str) -> Any:
         """The value, None if there is none. A damaged file is logged, moved to `name.bad` and None as well.
@@ -89,7 +89,7 @@ class Documents:
     def _path(self, name: str) -> str:
         if not _sound(name):
             raise UsageError(f"{name!r} is no document name")
-        return os.path.join(self._directory, name)
+        return f"{self._directory}/{name}"
 
     def _list(self) -> list[str]:
         try:
@@ -99,7 +99,7 @@ class Documents:
         return names
 
     def _read(self, path: str) -> bytes:
-        fd = self._fs.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = self._fs.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
         try:
             data = b""
             while len(data) <= self._limit_bytes and (chunk := self._fs.read(fd, 65536)):

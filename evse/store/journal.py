@@ -17,7 +17,7 @@ the log grows on, and beyond twice `limit_bytes` events are refused; changes of 
 
 from __future__ import annotations
 
-import os
+import posix
 
 from evse.errors import StoreError, UsageError
 from evse.jsontext import MAX_DEPTH, dumps, loads
@@ -57,7 +57,7 @@ class Journal:
     def __init__(
         self,
         directory: str,
-        fs: Any = os,
+        fs: Any = posix,
         *,
         log: Any,
         segment_bytes: int = 1 << 18,
@@ -318,7 +318,7 @@ class Journal:
     def _recover(self) -> None:
         segments = self._files.all
         if not segments:
-            self.identity = os.urandom(4).hex()
+            self.identity = posix.urandom(4).hex()
             self._rewrite([])
             return
         self._replay()
@@ -327,7 +327,7 @@ class Journal:
         self.last_seq = max(self.last_seq, max(segment.last for segment in segments)) + RESERVE
         if not self.identity:
             self._log.error("journal: no head readable, state lost, new identity")
-            self.identity = os.urandom(4).hex()
+            self.identity = posix.urandom(4).hex()
         if not self._headed(segments[-1]):
             self._rewrite(segments[-1:])
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from evse.store import UNFINISHED, failed, make_directory, sync_directory, unframe, unlink, write_all, write_file
 
@@ -45,7 +45,7 @@ class Segments:
         try:
             for name in sorted(fs.listdir(directory)):
                 if name.endswith(UNFINISHED):
-                    unlink(fs, os.path.join(directory, name))
+                    unlink(fs, f"{directory}/{name}")
                 elif len(name) == 12 and name.endswith(".log") and name[:8].isdecimal():
                     segment = Segment(int(name[:8]))
                     segment.size = fs.stat(self.path(segment)).st_size
@@ -67,7 +67,7 @@ class Segments:
 
     def path(self, segment: Segment) -> str:
         """Where a segment lies."""
-        return os.path.join(self._directory, f"{segment.number:08d}.log")
+        return f"{self._directory}/{segment.number:08d}.log"
 
     def lines(self, segment: Segment, offset: int = 0) -> Iterator[tuple[int, int, bytes | None]]:
         """Begin, end and text of each line from `offset` on; the text is None where a line is damaged or torn.
@@ -76,7 +76,7 @@ class Segments:
         """
         path = self.path(segment)
         try:
-            fd = self._fs.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = self._fs.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
         except OSError as error:
             raise failed("read", path, error) from error
         try:
@@ -161,7 +161,7 @@ class Segments:
         self.suspect = True
         try:
             self.close()
-            self._fd = self._fs.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            self._fd = self._fs.open(path, posix.O_WRONLY | posix.O_APPEND | posix.O_CLOEXEC)
         except OSError as error:
             raise failed("open", path, error) from error
         self.suspect = False
