@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class Central:
 
     def __init__(self, *, tls: bool = False) -> None:
         self.csms = Csms()
-        self.csms.messages = __import__("collections").deque(maxlen=1000)
+        self.csms.messages = deque(maxlen=1000)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -73,13 +74,12 @@ class Central:
         self.ca = ""
         context = None
         if tls:
-            from tests.support.certificates import Authority
+            from tests.support.certificates import Certificate
 
-            authority = Authority()
-            context = authority.server_context("localhost", "127.0.0.1")
-            ca = Path(self._scratch.name) / "ca.pem"
-            ca.write_bytes(authority.pem)
-            self.ca = str(ca)
+            scratch = Path(self._scratch.name)
+            root = Certificate("Bench root", ca=True)
+            self.ca = root.write(scratch, "root")[0]
+            context = Certificate("localhost", root, names=("localhost", "127.0.0.1")).server(scratch)
         self.run(self.csms.start(tls=context))
         self.url = f"{'wss' if tls else 'ws'}://127.0.0.1:{self.csms.port}/ocpp"
 
