@@ -196,3 +196,16 @@ def test_a_fault_releases_a_cable_that_was_kept(post: Post) -> None:
     post.sim.power("loss")
     post.settle()
     assert not lock_of(post).locked
+
+
+def test_a_lock_on_its_way_counts_only_when_it_confirms(post: Post) -> None:
+    post.charge(2)
+    lock_of(post).delay_s = 0.5
+    post[2].stop("Local")
+    post.advance(0.1)
+    post[2].authorize()
+    post.advance(0.1)
+    assert lock_of(post).locked, "still where it was, but told to open and to lock again since"
+    assert post[2].offered_a is None
+    post.advance(0.5)
+    assert post[2].closed
