@@ -121,6 +121,7 @@ Alone t:T
         ("A x:Nowhere", "names Nowhere"),
         ("ARequest", "without response"),
         ("AResponse", "without response"),
+        ("A\nA x:int", "line 2.*twice"),
     ],
 )
 def test_parse_refuses(table, words):

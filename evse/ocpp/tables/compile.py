@@ -16,7 +16,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from evse.ocpp.schema import ACTIONS, ANY, BOOL, DATE_TIME, INT, NUMBER, STRING, STRING_MOST, URI, WHOLE
-from evse.shell.tablefile import MAGIC as MAGIC
+from evse.shell.tablefile import MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +45,8 @@ def parse(table: bytes) -> dict[str, Any]:
         try:
             if not words or line.startswith("#"):
                 continue
+            if words[0] in types:
+                raise ValueError("stands there twice")
             if words[0] == "draft":
                 integer = {"4": INT, "6": WHOLE}[words[1]]
             elif words[1:2] == ["="]:
