@@ -516,6 +516,40 @@ def test_an_unauthorized_transaction_ends_with_the_cable(version: str) -> None:
     assert events(driver.take()) == ["Started CablePluggedIn EVConnected", "Ended EVCommunicationLost Idle"]
 
 
+@versions2
+def test_E10_FR_02_an_ev_that_does_not_come_back_is_deauthorized(version: str) -> None:
+    """The charging side gives up after EVConnectionTimeOut; the parking bay is still occupied."""
+    bench, driver = start(version, stop_on_disconnect=False, TxCtrlr_TxStopPoint="ParkingBayOccupancy")
+    driver.plug()
+    driver.tap()
+    driver.unplug()
+    driver.take()
+    driver.fault("EVDisconnected")
+    said = driver.take()
+    assert events(said) == ["Updated EVCommunicationLost"]
+    bench.fact("parking_bay", 1, False)
+    driver.settle()
+    assert infos(driver.take())[0]["stoppedReason"] == "EVDisconnected"
+
+
+@versions2
+def test_a_new_authorization_after_a_signed_start_waits_for_a_new_signature(version: str) -> None:
+    bench, driver = start(version, TxCtrlr_TxStartPoint="DataSigned", SampledDataCtrlr_SignReadings="true")
+    signed = {"data": "AB==", "method": "ECDSA", "encoding": "OCMF", "public_key": "key"}
+    reading = ({("Energy.Active.Import.Register", None): 5.0}, signed)
+    driver.plug()
+    bench.fact("reading", 1, *reading)
+    driver.tap()
+    driver.tap()
+    bench.fact("reading", 1, *reading)
+    driver.settle()
+    assert events(driver.take())[-1].startswith("Ended")
+    driver.tap()
+    bench.fact("reading", 1, *reading)
+    driver.settle()
+    assert events(driver.take())[0].startswith("Started SignedDataReceived")
+
+
 # -- E05: the CSMS does not accept the token -------------------------------------------------------------------------
 
 
@@ -952,6 +986,22 @@ def test_E17_FR_14_a_transaction_is_resumed_if_the_station_is_told_to(version: s
         assert infos(said)[0]["transactionId"] == id
     driver.tap("CARD")
     assert len(driver.take()) == 1
+
+
+@versions2
+def test_a_resumed_transaction_can_be_stopped_at_once(version: str) -> None:
+    bench = Bench(station={**STATION, "power_loss": "resume"})
+    bench.connect(version)
+    driver = Driver(bench)
+    driver.plug()
+    driver.tap("CARD")
+    driver = restart(bench, register_wh=1200.0)
+    driver.plug()
+    driver.tap("CARD")
+    bench.advance(20)
+    bench.open(version)
+    driver.settle()
+    assert events(driver.take()) == ["Ended StopAuthorized EVConnected"]
 
 
 def test_E17_FR_20_an_interruption_longer_than_ResumptionTimeout_ends() -> None:

@@ -40,7 +40,7 @@ class Grant:
 
     def __init__(self, token: Token, info: Info, trigger: str, remote_start_id: int | None) -> None:
         self.token = token
-        self.group: str | None = (info.get("groupIdToken") or {}).get("idToken")
+        self.group = _group(info)
         self.trigger = trigger
         self.remote_start_id = remote_start_id
         self.reservation_id: int | None = None
@@ -205,7 +205,7 @@ class Block:
 
     def _stopped_by_group(self, token: Token, info: Info, evses: list[Evse]) -> bool:
         """A valid token of the same group may stop. [C09.FR.03, C09.FR.07]"""
-        group = (info.get("groupIdToken") or {}).get("idToken")
+        group = _group(info)
         if not group or group == self._master_group():
             return False
         for evse in evses:
@@ -273,7 +273,7 @@ class Block:
         if info["status"] != "Accepted":
             self._show(evses[0], f"card refused: {info['status']}")
             return
-        group = (info.get("groupIdToken") or {}).get("idToken")
+        group = _group(info)
         if group and group == self._master_group():
             self._stop_all(token)
             return
@@ -314,7 +314,7 @@ class Block:
 
     def _refusal(self, evse: Evse, token: Token, info: Info) -> str | None:
         """Why an accepted token cannot have this EVSE, None if it can."""
-        group = (info.get("groupIdToken") or {}).get("idToken")
+        group = _group(info)
         if group and group == self._master_group():
             return "a master pass starts nothing"  # C16.FR.03
         if info.get("evseId") and evse.id not in info["evseId"]:
@@ -366,3 +366,9 @@ class Block:
 
     def _show(self, evse: Evse | None, text: str) -> None:
         self.ctx.effect("display", None if evse is None else evse.id, text)
+
+
+def _group(info: Info) -> str | None:
+    """Id of the group that a token belongs to."""
+    group: str | None = (info.get("groupIdToken") or {}).get("idToken")
+    return group or None

@@ -148,6 +148,7 @@ class Block:
         """`grant`: token, group, trigger, remote_start_id, reservation_id of the authorization that now lives."""
         tx = self.open.get(evse.id)
         if tx is None:
+            self._signed.discard(evse.id)
             state = _connected(evse) if evse.plugged is not None else evse.charging_state
             self._start_if(evse, holds(evse, evse.id in self.bays), grant.trigger, state)
             return
@@ -215,7 +216,7 @@ class Block:
             self.end(tx, trigger, tx.reason or reason, state="Idle" if unplugging else _stopped(evse))
         elif tx.reason is None:
             tx.reason = reason
-            if not unplugging:  # the fact `unplugged` follows and tells it
+            if not (unplugging and evse.plugged is not None):  # else the fact `unplugged` follows and tells it
                 self.say(tx, UPDATED, trigger, state=_stopped(evse))
 
     def on_connection_timeout(self, evse: Evse) -> None:
@@ -294,9 +295,18 @@ class Block:
 
     def _await_stop(self, tx: Transaction, trigger: str, reason: str, token: Token | None) -> None:
         """The transaction ends when the charging side says that it has stopped, or the guard runs out."""
+        self._settled(tx)
         tx.stop = (trigger, tx.reason or reason, token)
         running = tx.evse.power_path or tx.state == "Charging"
         tx.guard = self._at(STOP_GUARD_S if running else IDLE_GUARD_S, self._give_up_waiting, tx)
+
+    def _settled(self, tx: Transaction) -> None:
+        """Nothing is awaited any more for a transaction."""
+        self._recovery.forget(tx)
+        tx.resuming = False
+        if tx.guard is not None:
+            tx.guard.cancel()
+            tx.guard = None
 
     def _give_up_waiting(self, tx: Transaction) -> None:
         tx.guard = None
@@ -314,10 +324,7 @@ class Block:
         state: str | None = None,
         stamp: Any = None,
     ) -> None:
-        self._recovery.forget(tx)
-        if tx.guard is not None:
-            tx.guard.cancel()
-            tx.guard = None
+        self._settled(tx)
         now = self.ctx.clock.now()
         tx.note_state(state or "Idle", now)
         samples = self.ctx.block("metering").ended(tx)
