@@ -23,13 +23,15 @@ _DAYS_TO_1970 = 719_468
 
 
 class Clock:
-    """Monotonic seconds and UTC, with the offset learnt from the CSMS.
+    """Monotonic seconds and UTC, the latter corrected by the CSMS.
 
-    `boot` identifies this start of the machine (the kernel's boot id): monotonic stamps of another one cannot be
-    resolved exactly.
+    Until the CSMS tells the time, UTC is the system clock's, as far as that was ever set. Once it corrected us, UTC runs
+    with the monotonic clock from there, so that a system clock that is set later does no harm; as soon as the system clock
+    agrees with the CSMS it is trusted again. `boot` identifies this start of the machine (the kernel's boot id): monotonic
+    stamps of another one cannot be resolved exactly.
     """
 
-    __slots__ = ("_monotonic", "_utc", "_offset_s", "_trusted", "boot", "floor_s")
+    __slots__ = ("_monotonic", "_utc", "_anchor_s", "boot")
 
     def __init__(
         self,
@@ -39,10 +41,8 @@ class Clock:
     ) -> None:
         self._monotonic = monotonic
         self._utc = utc
-        self._offset_s = 0.0
-        self._trusted = False
+        self._anchor_s: float | None = None  # UTC minus the monotonic clock, as the CSMS had it
         self.boot = boot
-        self.floor_s: float = UTC_FLOOR_S
 
     def now(self) -> float:
         """Monotonic seconds; for durations and timers only."""
@@ -50,17 +50,19 @@ class Clock:
 
     def utc(self) -> float | None:
         """UTC in seconds since 1970, or None while it is unknown."""
-        at = self._utc() + self._offset_s
-        return at if self._trusted or at >= self.floor_s else None
+        if self._anchor_s is not None:
+            return self._monotonic() + self._anchor_s
+        at = self._utc()
+        return at if at >= UTC_FLOOR_S else None
 
     def learn(self, at: float) -> bool:
         """Takes `at` (UTC seconds, told by the CSMS) as the time; True if our own was unknown or off. [B01.FR.06]"""
         known = self.utc()
-        self._trusted = True
-        if known is not None and abs(known - at) <= CORRECTION_S:
-            return False
-        self._offset_s = at - self._utc()
-        return True
+        if abs(self._utc() - at) <= CORRECTION_S:
+            self._anchor_s = None
+        elif known is None or abs(known - at) > CORRECTION_S:
+            self._anchor_s = at - self._monotonic()
+        return known is None or abs(known - at) > CORRECTION_S
 
     def stamp(self) -> int | list[str | int]:
         """The present as a value for the journal: UTC milliseconds, or [boot, monotonic milliseconds]."""
@@ -70,12 +72,12 @@ class Clock:
     def resolve(self, stamp: Any) -> float:
         """UTC seconds of a stamp; a stamp from an earlier boot becomes the latest time that it can have been."""
         if not isinstance(stamp, list):
-            return stamp / 1000
+            return float(stamp) / 1000
         at = self.utc()
-        present = self._utc() + self._offset_s if at is None else at
+        present = self._utc() if at is None else at
         boot, monotonic_ms = stamp
         if boot == self.boot:
-            return present - (self.now() - monotonic_ms / 1000)
+            return present - self.now() + float(monotonic_ms) / 1000
         return present - self.now()
 
 

@@ -304,12 +304,11 @@ class Engine:
     def say_record(self, block: str, event: str, row: Any) -> tuple[str, dict[str, Any], Any, bool] | None:
         """(action, payload, reader of the answer, whether that says it all) of a journaled row; None: nothing."""
         dialect = self.dialect(block)
-        codec = dialect.RECORDS.get(event) if dialect else None
-        said = codec[0](row, self) if codec else None
+        write, read = (dialect and dialect.RECORDS.get(event)) or (None, None)
+        said = write(row, self) if write else None
         if said is None:
             return None
         action, payload, final = said
-        read = codec[1]
         return action, self._outgoing(action, payload), (lambda answer: read(action, answer)) if read else None, final
 
     def _outgoing(self, name: str, payload: dict[str, Any]) -> dict[str, Any]:

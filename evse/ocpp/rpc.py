@@ -70,7 +70,8 @@ def parse(text: str | bytes) -> tuple[Any, ...]:
 
 def _fields(kind: int, id: str, frame: list[Any], asks: bool) -> tuple[Any, ...]:
     if kind in (ERROR, RESULT_ERROR):
-        code, description, details = (*frame[2:], *("", {})[len(frame) - 3 :])
+        rest: tuple[Any, ...] = ("", {})
+        code, description, details = (*frame[2:], *rest[len(frame) - 3 :])
         if not isinstance(code, str):
             raise RpcError("RpcFrameworkError", "the error code is no text", id, False)
         return kind, id, code, description if isinstance(description, str) else "", details

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evse.clock import parse_timestamp
+from evse.clock import UTC_FLOOR_S, parse_timestamp
 from evse.errors import EvseError
 
 TYPE_CHECKING = False
@@ -224,7 +224,7 @@ class Block:
         except ValueError as error:
             ctx.log.warning("the CSMS's time is not understood", why=str(error))
             return
-        if at < ctx.clock.floor_s:
+        if at < UTC_FLOOR_S:
             ctx.log.warning("the CSMS's clock is not set", time=text)
         elif ctx.clock.learn(at):
             ctx.effect("clock", at)
