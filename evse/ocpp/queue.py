@@ -219,7 +219,8 @@ class Outbox:
             return False
         _, action, read, what = flight
         try:
-            self._ctx.tables.check(action + "Response", payload)
+            # Systems in the field send times without a zone; refusing such an answer would keep the station from booting.
+            self._ctx.tables.check(action + "Response", payload, formats=False)
             answer = read(payload) if read else payload
         except SchemaError as error:
             self._ctx.invalid_answer(id, action, error)

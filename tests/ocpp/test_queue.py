@@ -331,3 +331,13 @@ class _Wrapped:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)
+
+
+@versions
+def test_an_answer_with_a_time_without_zone_is_taken(version: str) -> None:
+    """Seen with systems that write datetime.utcnow().isoformat(); no zone is read as UTC."""
+    b = Bench()
+    b.open(version)
+    b.expect("BootNotification")
+    b.answer({"status": "Accepted", "currentTime": b.utc_text().rstrip("Z"), "interval": 300})
+    assert b.engine.online
