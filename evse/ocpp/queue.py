@@ -219,7 +219,7 @@ class Outbox:
             return False
         _, action, read, what = flight
         try:
-            # Systems in the field send times without a zone; refusing such an answer would keep the station from booting.
+            # Systems in the field send times without a zone; refusing such answers would keep us from booting.
             self._ctx.tables.check(action + "Response", payload, formats=False)
             answer = read(payload) if read else payload
         except SchemaError as error:

@@ -341,3 +341,15 @@ def test_an_answer_with_a_time_without_zone_is_taken(version: str) -> None:
     b.expect("BootNotification")
     b.answer({"status": "Accepted", "currentTime": b.utc_text().rstrip("Z"), "interval": 300})
     assert b.engine.online
+
+
+@versions
+def test_an_expiry_that_is_no_time_is_survived(version: str) -> None:
+    info = {"status": "Accepted", "expiryDate" if version == "1.6" else "cacheExpiryDateTime": "tomorrow"}
+    b = Bench()
+    b.connect(version)
+    b.fact("plugged", 1, 1)
+    b.tap("CARD")
+    b.settle({"Authorize": {"idTagInfo": info} if version == "1.6" else {"idTokenInfo": info}})
+    assert ("authorize", 1) in b.effects
+    assert any("no time" in text for text in b.log.texts("warning"))

@@ -74,7 +74,13 @@ class Cache:
         kept = {name: value for name, value in info.items() if name not in ("cacheExpiryDateTime", "customData")}
         expires_at = None
         if "cacheExpiryDateTime" in info:
-            expires_at = parse_timestamp(info["cacheExpiryDateTime"])
+            try:
+                expires_at = parse_timestamp(info["cacheExpiryDateTime"])
+            except ValueError as error:
+                self._ctx.log.warning(
+                    "the CSMS sent an expiry that is no time, the token is not cached", why=str(error)
+                )
+                return
             if utc is not None and expires_at <= utc and info["status"] == "Accepted":
                 # A date in the past keeps the token out of the cache. [C10.FR.10]
                 if self._entries.pop(key, None) is not None:
