@@ -11,8 +11,23 @@ if TYPE_CHECKING:
 
 # Known to our meters, but no measurand of 2.x.
 _NOT_SAID = ("Temperature", "RPM")
-# Longest signed data and public key of 2.0.1. [SignedMeterValueType]
+# Longest signed data and public key, longest token, and kinds of token of 2.0.1. [SignedMeterValueType, IdTokenType]
 _SIGNED_201 = 2500
+_TOKEN_201 = 36
+_KINDS_201 = ("Central", "eMAID", "ISO14443", "ISO15693", "KeyCode", "Local", "MacAddress", "NoAuthorization")
+
+
+def id_token(token: str, kind: str, ctx: Any) -> dict[str, Any]:
+    """A token as IdTokenType. In 2.0.1 what is too long is cut, a kind that it lacks is Local; both are logged."""
+    if ctx.version == "2.0.1" and not fits_201(token, kind):
+        ctx.log.warning("a token that OCPP 2.0.1 cannot say was changed", length=len(token), kind=kind)
+        token, kind = token[:_TOKEN_201], kind if kind in _KINDS_201 else "Local"
+    return {"idToken": token, "type": kind}
+
+
+def fits_201(token: str, kind: str) -> bool:
+    """Whether 2.0.1 has the words for a token."""
+    return len(token) <= _TOKEN_201 and kind in _KINDS_201
 
 
 def meter_values(samples: list[list[Any]], stamp: Any, ctx: Any) -> list[dict[str, Any]]:

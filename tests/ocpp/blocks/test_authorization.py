@@ -556,6 +556,29 @@ def test_16_3_9_a_token_that_no_idTag_can_carry_is_refused() -> None:
     assert "a token is too long for OCPP 1.6 and cannot be authorized" in bench.log.texts("warning")
 
 
+@pytest.mark.parametrize(("token", "kind"), [("X" * 37, "ISO14443"), ("CARD", "VIN")])
+def test_a_token_that_201_cannot_say_is_refused(token: str, kind: str) -> None:
+    for version, possible in (("2.0.1", False), ("2.1", True)):
+        _, driver = start(version)
+        driver.plug()
+        driver.tap(token, kind=kind)
+        assert is_charging(driver) is possible
+
+
+@pytest.mark.parametrize(("token", "kind"), [("X" * 37, "ISO14443"), ("CARD", "VIN")])
+def test_a_transaction_with_a_token_that_201_cannot_say_is_told_all_the_same(token: str, kind: str) -> None:
+    bench, driver = start("2.1")
+    driver.plug()
+    bench.drop()
+    bench.model.set("AuthCtrlr", "OfflineTxForUnknownIdEnabled", "true")
+    driver.tap(token, kind=kind)
+    bench.open("2.0.1")
+    driver.settle()
+    said = driver.take()
+    assert said[0][1]["idToken"] == {"idToken": token[:36], "type": "Local" if kind == "VIN" else kind}
+    assert "a token that OCPP 2.0.1 cannot say was changed" in bench.log.texts("warning")
+
+
 @versions
 @pytest.mark.parametrize("token", ["", "X" * 256])
 def test_a_token_of_no_usable_length_is_ignored(version: str, token: str) -> None:
@@ -621,3 +644,44 @@ def test_a_card_before_the_plug_is_not_asked_about_where_that_is_forbidden(versi
     driver.plug()
     driver.tap()
     assert is_charging(driver)
+
+
+@versions
+def test_E09_FR_03_a_cable_that_stayed_locked_is_given_to_its_owner_only(version: str) -> None:
+    """UnlockOnEVSideDisconnect is false; 1.6 §4.10 UnlockConnectorOnEVSideDisconnect."""
+    bench = Bench(sockets=True)
+    bench.model.set("OCPPCommCtrlr", "UnlockOnEVSideDisconnect", "false")
+    bench.connect(version)
+    driver = Driver(bench)
+    driver.answers["Authorize"] = GROUP16 if version == "1.6" else GROUP2
+    driver.plug()
+    driver.tap("CARD")
+    driver.unplug()
+    asked(driver)
+    driver.answers["Authorize"] = verdict(version, "Accepted")
+    driver.tap("THIEF")
+    assert driver.shown()[-1] == "card refused: in use"
+    driver.tap("CARD")
+    assert ("unlock", 1, 1) in driver.effects
+    driver.effects.clear()
+    driver.answers["Authorize"] = GROUP16 if version == "1.6" else GROUP2
+    driver.tap("PARTNER")
+    assert ("unlock", 1, 1) in driver.effects
+    bench.fact("lock", 1, 1, False)
+    driver.tap("CARD")
+    assert is_charging(driver)
+
+
+@versions
+def test_E09_with_the_ev_back_at_the_locked_cable_the_card_starts_anew(version: str) -> None:
+    bench = Bench(sockets=True)
+    bench.model.set("OCPPCommCtrlr", "UnlockOnEVSideDisconnect", "false")
+    bench.connect(version)
+    driver = Driver(bench)
+    driver.plug()
+    driver.tap("CARD")
+    driver.unplug()
+    driver.plug()
+    driver.tap("CARD")
+    assert is_charging(driver)
+    assert not [effect for effect in driver.effects if effect[0] == "unlock"]

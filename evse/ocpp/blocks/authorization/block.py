@@ -59,6 +59,8 @@ class Block:
         self.cache = Cache(ctx)
         self._grants: dict[int, Grant] = {}
         self._waiting: list[Grant] = []
+        # EVSEs whose cable stays locked for its owner after the EV was disconnected: who, connector. [E09.FR.03]
+        self._held: dict[int, tuple[Grant, int]] = {}
         self._checking: list[tuple[Token, list[Evse]]] = []
 
     # -- for other blocks ------------------------------------------------------------------------------------------
@@ -149,7 +151,7 @@ class Block:
                 if checking != token:
                     self._show(evses[0], "please wait")
                 return
-        if self._stopped_by(token, evses) or self._withdrawn_by(token, evses):
+        if self._stopped_by(token, evses) or self._withdrawn_by(token, evses) or self._unlocked_by(token, None, evses):
             return
         if self._may_not_charge_yet():
             self._show(evses[0], "card refused: the charging station is not accepted by its operator")
@@ -160,7 +162,7 @@ class Block:
         if not any(self._is_free(evse) and evse.plugged is not None for evse in evses):
             listed = self._listed(token)
             info = listed if listed is not None else self.cache.find(token)
-            if info is not None and info["status"] == "Accepted" and self._stopped_by_group(token, info, evses):
+            if info is not None and info["status"] == "Accepted" and self._ended_by_group(token, info, evses):
                 return
         place = (token, evses)
         self._checking.append(place)
@@ -184,7 +186,16 @@ class Block:
             self._drop(evse)
 
     def on_stopped(self, evse: Evse, reason: str) -> None:
+        grant = self._grants.get(evse.id)
+        stays_locked = self.ctx.model.boolean("OCPPCommCtrlr", "UnlockOnEVSideDisconnect") is False
+        if grant is not None and reason == "EVDisconnected" and evse.plugged is not None and stays_locked:
+            if not evse.connectors[evse.plugged].tethered:
+                self._held[evse.id] = (grant, evse.plugged)
         self._drop(evse)
+
+    def on_lock(self, evse: Evse, connector: int, locked: bool) -> None:
+        if not locked:
+            self._held.pop(evse.id, None)
 
     def on_connection_timeout(self, evse: Evse) -> None:
         """[C01.FR.26]"""
@@ -203,8 +214,8 @@ class Block:
                 return True
         return False
 
-    def _stopped_by_group(self, token: Token, info: Info, evses: list[Evse]) -> bool:
-        """A valid token of the same group may stop. [C09.FR.03, C09.FR.07]"""
+    def _ended_by_group(self, token: Token, info: Info, evses: list[Evse]) -> bool:
+        """A valid token of the same group may stop, and take the cable. [C09.FR.03, C09.FR.07]"""
         group = _group(info)
         if not group or group == self._master_group():
             return False
@@ -214,6 +225,18 @@ class Block:
                 self._show(evse, "stopping")
                 self.release(evse, "Local", "StopAuthorized", token)
                 return True
+        return self._unlocked_by(token, group, evses)
+
+    def _unlocked_by(self, token: Token, group: str | None, evses: list[Evse]) -> bool:
+        """The owner of a cable that stayed locked takes it; with an EV at it again, his card means a new session."""
+        for evse in evses:
+            grant, connector = self._held.get(evse.id, (None, 0))
+            if grant is None or evse.plugged is not None:
+                continue
+            if grant.token == token or (group and (grant.group or "").lower() == group.lower()):
+                self._show(evse, "unlocking")
+                self.ctx.effect("unlock", evse.id, connector)
+                return True
         return False
 
     def _stop_all(self, token: Token) -> None:
@@ -222,6 +245,8 @@ class Block:
         for evse in self.ctx.evses.values():
             if evse.id in self._grants or transactions.current(evse.id) is not None:
                 self.release(evse, "MasterPass", "StopAuthorized", token)
+        for evse_id, (_, connector) in self._held.items():
+            self.ctx.effect("unlock", evse_id, connector)
         self._show(None, "master pass: all charging is stopped")
 
     def _withdrawn_by(self, token: Token, evses: list[Evse]) -> bool:
@@ -278,7 +303,7 @@ class Block:
             self._stop_all(token)
             return
         plugged = [evse for evse in evses if self._is_free(evse) and evse.plugged is not None]
-        if not plugged and self._stopped_by_group(token, info, evses):
+        if not plugged and self._ended_by_group(token, info, evses):
             return
         possible = plugged or [evse for evse in evses if self._is_free(evse)]
         if len(evses) > 1:
@@ -319,7 +344,7 @@ class Block:
             return "a master pass starts nothing"  # C16.FR.03
         if info.get("evseId") and evse.id not in info["evseId"]:
             return "not at this connector"  # C01.FR.21
-        if evse.id in self._grants:
+        if evse.id in self._grants or (evse.id in self._held and evse.plugged is None):
             return "in use"
         transactions = self.ctx.block("transactions")
         tx = transactions.current(evse.id) if transactions is not None else None
@@ -342,6 +367,7 @@ class Block:
         if reservation is not None:
             grant.reservation_id = reservation.use(evse, grant.token, grant.group)
         self._grants[evse.id] = grant
+        self._held.pop(evse.id, None)
         evse.authorized = grant.token
         self.ctx.fact("authorized", evse.id, grant)
         self.ctx.effect("authorize", evse.id)

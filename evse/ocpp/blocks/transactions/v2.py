@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evse.clock import timestamp
-from evse.ocpp.v2 import meter_values
+from evse.ocpp.v2 import id_token, meter_values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _event(row: dict[str, Any], ctx: Any) -> tuple[str, dict[str, Any], bool]:
     if "x" in row:
         said["evse"] = {"id": row["i"], "connectorId": row["x"]}
     if "k" in row:
-        said["idToken"] = {"idToken": row["k"][0], "type": row["k"][1]}
+        said["idToken"] = id_token(row["k"][0], row["k"][1], ctx)
     if values := meter_values(row.get("m", ()), row["w"], ctx):
         said["meterValue"] = values
     return "TransactionEvent", said, True
