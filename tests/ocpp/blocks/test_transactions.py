@@ -889,6 +889,22 @@ def test_a_journal_written_under_one_version_is_worded_in_another(version: str) 
     assert bench.journal.pending == 0
 
 
+@versions
+def test_samples_are_on_the_disk_before_they_are_sent_and_in_groups_while_offline(version: str) -> None:
+    """A sample that was sent and then lost would leave its seqNo to the next event."""
+    bench, driver = start(version, SampledDataCtrlr_TxUpdatedInterval="60")
+    driver.plug()
+    driver.tap()
+    driver.take()
+    bench.advance(60)
+    assert bench.sent and not bench.journal.unsynced
+    driver.settle()
+    bench.drop()
+    driver.meter(1)
+    bench.advance(60)
+    assert bench.journal.unsynced
+
+
 # -- power loss, E17 -------------------------------------------------------------------------------------------------
 
 

@@ -82,9 +82,10 @@ class Events:
         if more:
             row.update(more)
         tx.seq += 1
-        ctx.record(
-            self._block, EVENT, row, droppable=droppable, durable=not droppable, keep=self._kept(tx, kind, row["w"])
-        )
+        # A sample goes out at once while online: its seqNo must not be given again after a power cut.
+        durable = ctx.online or not droppable
+        keep = self._kept(tx, kind, row["w"])
+        ctx.record(self._block, EVENT, row, droppable=droppable, durable=durable, keep=keep)
 
     def _kept(self, tx: Transaction, kind: int, stamp: Any) -> dict[str, Any]:
         key = f"transactions:{tx.evse.id}"
