@@ -6,7 +6,7 @@ CSMS <--frames--> connection <--> engine; control socket --verbs--> all of it
 
 from __future__ import annotations
 
-import os
+import posix
 import time
 
 from evse.charging.session import ChargingController
@@ -57,10 +57,10 @@ class Station:
         self.ready = False
         self.utc_offset_s = 0.0  # of the simulated clock
         self.displays: dict[int | None, str] = {}
-        os.umask(0o077)
+        posix.umask(0o077)
         self.clock = Clock(utc=self.system_utc, boot=_boot_id())
         self.timers = Timers()
-        self.documents = Documents(os.path.join(state_dir, "documents"), log=log)
+        self.documents = Documents(f"{state_dir}/documents", log=log)
         self.board = load_board(config["board"], checked=True)
         self.evses = {id: _evse(devices) for id, devices in self.board.evses.items()}
         self.side = self._make_side(state_dir)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from evse.errors import UsageError
 from evse.model import Token
@@ -51,12 +51,12 @@ class Online:
         self._config = config
         self._state_dir = state_dir
         log = station.log
-        compiled = os.path.join(state_dir, "compiled")
+        compiled = f"{state_dir}/compiled"
         self.trace = Trace(
             station.clock, log, config["trace"]["messages"], config["trace"]["file"], config["trace"]["file_bytes"]
         )
-        self.journal = Journal(os.path.join(state_dir, "journal"), log=log, droppable=Engine.is_droppable)
-        read = TableFile(os.path.join(compiled, "variables.tables")).read
+        self.journal = Journal(f"{state_dir}/journal", log=log, droppable=Engine.is_droppable)
+        read = TableFile(f"{compiled}/variables.tables").read
         self.model = DeviceModel(read, station.documents, evses=station.evses, overrides=config["overrides"])
         behaviour = config["behaviour"]
         description = {name: value for name, value in config["station"].items() if value is not None}
@@ -70,9 +70,9 @@ class Online:
             model=self.model,
             station=description,
             evses=station.evses,
-            tables=lambda version: Tables(version, TableFile(os.path.join(compiled, TABLES[version])).read),
+            tables=lambda version: Tables(version, TableFile(f"{compiled}/{TABLES[version]}").read),
             log=log,
-            random=os.urandom,
+            random=posix.urandom,
             blocks=config["blocks"],
         )
         provide_facts(
@@ -197,10 +197,10 @@ class Online:
         """The network profiles in their order: [csms], then its slots."""
         csms = self._config["csms"]
         model = self.model
-        root = self._config["certificates"]["root"] or os.path.join(self._state_dir, "certificates")
+        root = self._config["certificates"]["root"] or f"{self._state_dir}/certificates"
         shared: dict[str, Any] = {
             "identity": csms["identity"],
-            "ca": csms["ca"] or os.path.join(root, ROOT_CA),
+            "ca": csms["ca"] or f"{root}/{ROOT_CA}",
             **{
                 name: csms[name]
                 for name in ("cert", "key", "verify_hostname", "connect_timeout_s", "max_message_bytes", "deflate")
