@@ -61,7 +61,8 @@ class Board:
     """What is soldered and wired: `evses` by id, `readers` with the EVSEs they belong to.
 
     `simulation` is None on a real board, else the object with the verbs of the control socket. `bench_only`: nothing
-    but this program stands between mains and vehicle; not for the road.
+    but this program stands between mains and vehicle; not for the road. `resources`: the tables of lines and ports as
+    the board file has them, `resources["serial"]["meterbus"]`.
     """
 
     def __init__(self, id: str, description: str = "", bench_only: bool = False) -> None:
@@ -71,6 +72,7 @@ class Board:
         self.evses: dict[int, EvseDevices] = {}
         self.readers: list[tuple[Any, tuple[int, ...]]] = []
         self.simulation: Any = None
+        self.resources: Table = {}
         self._shared: dict[str, Any] = {}
 
     def share(self, name: str, make: Callable[[], Any]) -> Any:
@@ -92,6 +94,7 @@ def load_board(description: Table, checked: bool = False) -> Board:
         require(description)
     table = description["board"]
     board = Board(table["id"], table.get("description", ""), table.get("bench_only", False))
+    board.resources = {kind: description.get(kind, {}) for kind in ("serial", "gpio", "pwm", "adc")}
     meters = {meter["id"]: meter for meter in description.get("meter", ())}
     for table in description["evse"]:
         evse = board.evses[table["id"]] = EvseDevices(table["id"], table["phases"], float(table["max_current_a"]))
