@@ -1,0 +1,117 @@
+"""The trace: what was said, by whom, and how long the answer took; never a password."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from evse.clock import Clock
+from evse.shell import trace
+from evse.shell.trace import Trace
+
+
+class Log:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def warning(self, text: str, **fields: Any) -> None:
+        self.lines.append(text)
+
+
+class Time:
+    now = 100.0
+
+
+def make(**settings: Any) -> tuple[Trace, Time, Log]:
+    time, log = Time(), Log()
+    return Trace(Clock(lambda: time.now, lambda: 2e9 + time.now, "b"), log, **settings), time, log
+
+
+def test_answers_carry_their_action_and_latency_in_both_directions() -> None:
+    kept, time, _ = make()
+    kept.sent('[2,"1","Heartbeat",{}]')
+    kept.received('[2, "1", "Reset", {"type":"Soft"}]')
+    time.now += 0.25
+    kept.received('[3,"1",{"currentTime":"..."}]')
+    time.now += 0.75
+    kept.sent('[4,"1","NotSupported","",{}]')
+    rows = [(entry["dir"], entry["action"], entry["ms"]) for entry in kept.entries()]
+    assert rows == [
+        ("out", "Heartbeat", None),
+        ("in", "Reset", None),
+        ("in", "Heartbeat", 250.0),
+        ("out", "Reset", 1000.0),
+    ]
+    assert [entry["frame"] for entry in kept.entries("Reset")][1] == '[4,"1","NotSupported","",{}]'
+    assert kept.entries()[0]["at"] == 2e9 + 100
+
+
+def test_the_ring_forgets_the_oldest_and_cuts_what_is_long() -> None:
+    kept, _, _ = make(messages=2)
+    for number in range(3):
+        kept.sent(f'[2,"{number}","Heartbeat",{{"x":"{"y" * 5000}"}}]')
+    assert [entry["frame"][:4] for entry in kept.entries()] == ['[2,"', '[2,"']
+    assert [len(entry["frame"]) for entry in kept.entries()] == [trace.KEPT_CHARACTERS] * 2
+
+
+def test_calls_that_are_never_answered_are_forgotten() -> None:
+    kept, _, _ = make()
+    for number in range(trace.OPEN_CALLS + 1):
+        kept.received(f'[2,"{number}","Reset",{{}}]')
+    kept.sent('[3,"0",{}]')
+    kept.sent('[3,"1",{}]')
+    assert [entry["action"] for entry in kept.entries()][-2:] == ["?", "Reset"]
+
+
+def test_what_is_no_frame_is_shown_as_it_is() -> None:
+    kept, _, _ = make()
+    for text in ("", "{}", "[2", '["', "[3,5]", "[2,5,6]"):
+        kept.received(text)
+    assert {entry["action"] for entry in kept.entries()} == {"?"}
+
+
+def test_passwords_are_masked() -> None:
+    kept, _, _ = make()
+    kept.received(
+        '[2,"1","SetVariables",{"setVariableData":[{"attributeValue":"s3cret","component":{"name":"SecurityCtrlr"},'
+        '"variable":{"name":"BasicAuthPassword"}},{"attributeValue":"300","component":{"name":"OCPPCommCtrlr"},'
+        '"variable":{"name":"HeartbeatInterval"}}]}]'
+    )
+    kept.received('[2,"2","ChangeConfiguration",{"key":"AuthorizationKey","value":"s3cret"}]')
+    kept.received(
+        '[2,"3","SetNetworkProfile",{"connectionData":{"basicAuthPassword":"s3cret","apn":{"apnPassword":"s3cret"}}}]'
+    )
+    kept.received('[2,"4","ChangeConfiguration",{"key":"AuthorizationKey","value":"s3cret"}')
+    text = json.dumps(kept.entries())
+    assert "s3cret" not in text and "300" in text and text.count(trace.MASK) >= 5
+
+
+def test_followers_get_whole_frames() -> None:
+    kept, _, _ = make(messages=1)
+    seen: list[dict[str, Any]] = []
+    kept.follow = seen.append
+    kept.sent(f'[2,"1","Heartbeat",{{"x":"{"y" * 5000}"}}]')
+    assert len(seen[0]["frame"]) > 5000
+
+
+def test_the_file_is_json_lines_for_its_owner_and_rolls(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    kept, _, _ = make(path=str(path), limit_bytes=300)
+    for number in range(4):
+        kept.sent(f'[2,"{number}","Heartbeat",{{}}]')
+    kept.close()
+    entries = [
+        json.loads(line) for name in ("t.jsonl.1", "t.jsonl") for line in (tmp_path / name).read_text().splitlines()
+    ]
+    assert [json.loads(entry["frame"])[1] for entry in entries] == ["0", "1", "2", "3"][-len(entries) :]
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600 and path.stat().st_size <= 300
+
+
+def test_a_file_that_cannot_be_written_is_given_up_with_a_word(tmp_path: Path) -> None:
+    kept, _, log = make(path=str(tmp_path / "no" / "t.jsonl"))
+    kept.sent('[2,"1","Heartbeat",{}]')
+    kept.sent('[2,"2","Heartbeat",{}]')
+    assert log.lines == ["the trace file is given up"] and len(kept.entries()) == 2
