@@ -1,0 +1,403 @@
+"""The whole station on a fake clock, without sockets: engine, charging controllers, simulated hardware; a test drives.
+
+    station = WholeStation()                                    boots and is accepted, its first statuses are taken
+    station.plug()
+    station.expect_status("Preparing")
+    station.tap("TAG")
+    station.expect("Authorize", idTag="TAG")                    answered as a friendly CSMS would
+    station.expect("StartTransaction", answer={...})            or as the test says
+    station.expect("StopTransaction", answer=None)              or later, by `answer()`
+    assert station.ask("RemoteStopTransaction", transactionId=1) == {"status": "Accepted"}
+    station.advance(60)
+    station.drop(); station.reconnect()
+    station.power_cut(); station.power_up()
+
+The CSMS hears in order: `expect` takes the CALL in flight and no other; `quiet` demands silence. What the station does
+between two lines takes no time unless a device of the board needs some.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import tempfile
+from typing import Any
+
+from evse.charging.session import ChargingController
+from evse.clock import Clock, Timers, timestamp
+from evse.model import Connector, Evse
+from evse.ocpp.engine import Engine
+from evse.ocpp.station_facts import provide_facts
+from evse.online import SETTINGS
+from evse.shell.runner import Runner
+from evse.store.documents import Documents
+from evse.store.journal import Journal
+from hal.board import load_board
+from tests.support.bench import NOW_UTC, STATION, FakeLog, _ram, make_model, tables
+from tests.support.fakeloop import FakeLoop
+from tests.support.outlets import board_file
+
+USUAL = "usual"
+ACCEPTED = {"idTagInfo": {"status": "Accepted"}}
+REFUSED = {"idTagInfo": {"status": "Invalid"}}
+
+
+def board(evses: int = 1, socket: bool = False, **devices: dict[str, Any]) -> dict[str, Any]:
+    """A simulated board. `socket`: loose cables and locks. `devices`: options, such as `meter={"interval_s": 60}`."""
+    made = copy.deepcopy(board_file("simulated-ac-1"))
+    one, meter = made["evse"][0], made["meter"][0]
+    one["connector"][0].update({"type": "sType2", "tethered": False, "lock": "simulated"} if socket else {})
+    meter.update(devices.get("meter", {}))
+    for name in ("pilot", "contactor"):
+        one[name].update(devices.get(name, {}))
+    ids = range(1, evses + 1)
+    made["evse"] = [{**copy.deepcopy(one), "id": id, "meter": f"meter{id}"} for id in ids]
+    made["meter"] = [{**meter, "id": f"meter{id}"} for id in ids]
+    made["reader"] = [{"id": "all", "driver": "simulated", "evses": list(ids)}]
+    if evses > 1:
+        made["reader"] += [{"id": f"reader{id}", "driver": "simulated", "evses": [id]} for id in ids]
+    return made
+
+
+class WholeStation:
+    """See the module. `station`: its description; `variables`: overrides as the station file's `[[ocpp.variables]]`."""
+
+    def __init__(
+        self,
+        board_description: dict[str, Any] | None = None,
+        *,
+        version: str = "1.6",
+        station: dict[str, Any] | None = None,
+        variables: list[dict[str, Any]] | None = None,
+        boot: bool = True,
+    ) -> None:
+        self.version = version
+        self.loop = FakeLoop()
+        self.log: Any = FakeLog()
+        self.calls: list[list[Any]] = []  # CALLs of the station that nobody expected yet
+        self.replies: dict[str, list[Any]] = {}
+        self.displays: list[str] = []
+        self.security_events: list[dict[str, Any]] = []  # answered at once: they belong to no case of the core
+        self.effects: list[tuple[Any, ...]] = []  # those that leave the station: reboot, reconnect, clock
+        self._open_id: str | None = None
+        self._asked = 0
+        self._random = 0
+        self._board_description = board_description or board()
+        self._variables = variables or []
+        self._description = {**STATION, **(station or {})}
+        self._scratch = tempfile.TemporaryDirectory(dir=_ram())
+        self._running = False
+        self._next_transaction = 4711
+        self.transaction_id = 0  # that the CSMS gave last
+        self.power_up()
+        if boot:
+            self.boot()
+
+    # -- life of the process ---------------------------------------------------------------------------------------
+
+    def power_up(self) -> None:
+        """Starts the station on what is in its store; vehicles and meters are as they were left."""
+        before = getattr(self, "board", None)
+        self.clock = Clock(self.loop.time, self._utc, boot="bench")
+        self.timers = Timers()
+        directory = self._scratch.name
+        documents = Documents(directory + "/documents", log=self.log)
+        self.journal = Journal(directory + "/journal", log=self.log, droppable=Engine.is_droppable)
+        self.board = load_board(self._board_description)
+        self.sim = self.board.simulation
+        evses = {
+            id: Evse(
+                id, [Connector(*told, lock=told[0] in devices.locks) for told in devices.connectors], devices.phases
+            )
+            for id, devices in self.board.evses.items()
+        }
+        self.model = make_model(documents, evses, self._variables, self.log)
+        self.engine = Engine(
+            clock=self.clock,
+            timers=self.timers,
+            journal=self.journal,
+            documents=documents,
+            model=self.model,
+            station=self._description,
+            evses=evses,
+            tables=tables,
+            log=self.log,
+            random=self._bytes,
+        )
+        provide_facts(self.model, station=self._description, evses=evses, clock=self.clock, faults=self.engine.faults)
+        self.runner = Runner(self.loop, self.clock, self.timers, self.log, self.engine, self.journal, self._utc)
+        self.runner.send = self._hear
+        settings = _Settings(self.model)
+        self.controllers = {
+            id: ChargingController(id, devices, self.timers, self.clock, self._emit, settings, self.log)
+            for id, devices in self.board.evses.items()
+        }
+        self.runner.effects.update(
+            authorize=lambda evse: self.controllers[evse].authorize(),
+            stop=lambda evse, reason: self.controllers[evse].stop(reason),
+            limit=lambda evse, source, limit_a: self.controllers[evse].limit(source, limit_a),
+            unlock=lambda evse, connector: self.controllers[evse].unlock(connector),
+            permit=lambda evse, permitted: self.controllers[evse].permit(permitted),
+            display=lambda evse, text: self.displays.append(text),
+            settings=lambda: None,
+            **{name: lambda *args, name=name: self.effects.append((name, *args)) for name in OUTWARD},
+        )
+        self._running = True
+        if before is not None:
+            self._carry_over(before)
+        self.runner.tell(self.engine.start)
+        for controller in self.controllers.values():
+            controller.start(self.loop)
+        for reader, evse_ids in self.board.readers:
+            reader.start(self.loop, lambda event, *values, ids=evse_ids: self._read(ids, *values))
+        self.loop.settle()
+
+    def power_cut(self) -> None:
+        """The power goes, and with it all that is not on flash. Contactors fall open."""
+        self.engine.is_connected = False
+        self._running = False
+        for controller in self.controllers.values():
+            controller.close()
+        for reader, _ in self.board.readers:
+            reader.close()
+        self.runner.close()
+        self.journal.close()
+        self.loop.settle()
+        self.calls.clear()
+        self._open_id = None
+
+    def reboot(self) -> None:
+        """The restart that the station asked for by its effect."""
+        assert [effect[0] for effect in self.effects] == ["reboot"], self.effects
+        self.effects.clear()
+        self.power_cut()
+        self.power_up()
+
+    def _carry_over(self, before: Any) -> None:
+        """What does not depend on the power: vehicles at their places, registers of the meters."""
+        for id in self.board.evses:
+            old, new = before.simulation.outlet(id), self.sim.outlet(id)
+            new.meter.register_wh = old.meter.register_wh
+            vehicle = old.vehicle
+            if vehicle.plugged:
+                new.vehicle.plugged, new.vehicle.letter = True, "B"
+                new.vehicle.phases, new.vehicle.current_a = vehicle.phases, vehicle.current_a
+
+    # -- the person and the vehicle --------------------------------------------------------------------------------
+
+    def plug(self, evse: int = 1, phases: int = 3, current: float = 16) -> None:
+        """A vehicle plugs in and charges as soon as it may."""
+        self.sim.plug(evse, phases=phases, current=current)
+        self.loop.settle()
+
+    def unplug(self, evse: int = 1) -> None:
+        """The vehicle is gone."""
+        self.sim.unplug(evse)
+        self.loop.settle()
+
+    def tap(self, token: str = "TAG", *evses: int) -> None:
+        """A card at the reader of all EVSEs, or of these."""
+        self.sim.swipe(token, evses=list(evses) or None)
+        self.loop.settle()
+
+    def do(self, verb: str, *args: Any) -> None:
+        """Any other verb of the simulated hardware: do("fault", 1, "GroundFailure"), do("lock", 1, False)."""
+        getattr(self.sim, verb)(*args)
+        self.loop.settle()
+
+    def advance(self, seconds: float) -> None:
+        self.loop.advance(seconds)
+
+    def is_charging(self, evse: int = 1) -> bool:
+        """Energy flows."""
+        return bool(self.sim.outlet(evse).contactor.closed)
+
+    def is_locked(self, evse: int = 1) -> bool:
+        """The cable cannot be taken from the socket."""
+        return bool(self.sim.outlet(evse).locks[0].locked)
+
+    # -- the CSMS --------------------------------------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """The connection opens."""
+        self.runner.tell(self.engine.connected, "ocpp" + self.version)
+        self.loop.settle()
+
+    def drop(self) -> None:
+        """The connection breaks."""
+        self.calls.clear()
+        self._open_id = None
+        self.runner.tell(self.engine.disconnected)
+        self.loop.settle()
+
+    def boot(self, interval_s: int = 86_400) -> dict[str, Any]:
+        """Connects, accepts BootNotification (its payload) and takes the statuses that follow."""
+        self.connect()
+        said = self.expect("BootNotification", answer=self.registration("Accepted", interval_s))
+        self.statuses = self.take_statuses()
+        return said
+
+    def registration(self, status: str, interval_s: int) -> dict[str, Any]:
+        """BootNotification.conf."""
+        return {"status": status, "currentTime": timestamp(self._utc()), "interval": interval_s}
+
+    def take_statuses(self) -> dict[int, str]:
+        """Answers the StatusNotifications that the station has to say and nothing else: connector -> last status."""
+        statuses = {}
+        while self.calls:
+            said = self.expect("StatusNotification")
+            statuses[said["connectorId"]] = said["status"]
+        return statuses
+
+    def expect(self, action: str, answer: Any = USUAL, **fields: Any) -> dict[str, Any]:
+        """The CALL in flight must be `action` with these members; it is answered. Its payload.
+
+        `answer`: the payload, None to answer later by `answer()`; without one what a friendly CSMS says.
+        """
+        assert self.calls, f"expected {action}, but the station says nothing"
+        frame = self.calls.pop(0)
+        assert frame[2] == action, f"expected {action}, got {frame[2]} {frame[3]}"
+        said: dict[str, Any] = frame[3]
+        found = {name: said.get(name) for name in fields}
+        assert found == fields, f"expected {action} with {fields}, got {said}"
+        self._open_id = frame[1]
+        if answer is not None:
+            self.answer(self._usual(action) if answer == USUAL else answer)
+        return said
+
+    def expect_status(self, *statuses: str, connector: int = 1, error: str = "NoError", **fields: Any) -> None:
+        """StatusNotifications of a connector, one after the other; `error` and `fields` hold for all of them."""
+        for status in statuses:
+            self.expect("StatusNotification", connectorId=connector, status=status, errorCode=error, **fields)
+
+    def answer(self, payload: dict[str, Any]) -> None:
+        """Answers the CALL that was expected last."""
+        id, self._open_id = self._open_id, None
+        assert id is not None, "no CALL waits for an answer"
+        self.receive([3, id, payload])
+
+    def refuse(self, code: str = "InternalError") -> None:
+        """Answers the CALL that was expected last by a CALLERROR."""
+        id, self._open_id = self._open_id, None
+        assert id is not None, "no CALL waits for an answer"
+        self.receive([4, id, code, "", {}])
+
+    def quiet(self) -> None:
+        """The station must have nothing to say."""
+        assert not self.calls, f"expected nothing, got {[(call[2], call[3]) for call in self.calls]}"
+
+    def ask(self, action: str, **payload: Any) -> dict[str, Any]:
+        """A CALL of the CSMS: the answer's payload. Fails on a CALLERROR, or without an answer."""
+        self.send(action, **payload)
+        reply = self.reply()
+        assert reply is not None and reply[0] == 3, f"{action} was answered by {reply}"
+        answer: dict[str, Any] = reply[2]
+        return answer
+
+    def send(self, action: str, **payload: Any) -> None:
+        """A CALL of the CSMS; `reply()` gives the frame that answers it."""
+        self._asked += 1
+        self.receive([2, f"csms-{self._asked}", action, payload])
+
+    def reply(self) -> list[Any] | None:
+        """The frame that answered the last CALL of the CSMS, None if there is none yet."""
+        return self.replies.pop(f"csms-{self._asked}", None)
+
+    def configure(self, **keys: Any) -> None:
+        """ChangeConfiguration for each key, which must be accepted."""
+        for key, value in keys.items():
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            answer = self.ask("ChangeConfiguration", key=key, value=text)
+            assert answer == {"status": "Accepted"}, f"{key}={text}: {answer}"
+
+    def key(self, name: str) -> str | None:
+        """The value of one configuration key."""
+        (known,) = self.ask("GetConfiguration", key=[name])["configurationKey"]
+        value: str | None = known.get("value")
+        return value
+
+    def receive(self, frame: list[Any]) -> None:
+        """Any frame from the CSMS."""
+        self.runner.tell(self.engine.receive, json.dumps(frame))
+        self.loop.settle()
+
+    def _usual(self, action: str) -> dict[str, Any]:
+        if action == "Authorize":
+            return ACCEPTED
+        if action == "StartTransaction":
+            self._next_transaction += 1
+            self.transaction_id = self._next_transaction
+            return {"transactionId": self.transaction_id, **ACCEPTED}
+        if action == "Heartbeat":
+            return {"currentTime": timestamp(self._utc())}
+        if action == "DataTransfer":
+            return {"status": "Accepted"}
+        return {}
+
+    # -- scenes that many cases begin or end with ------------------------------------------------------------------
+
+    def charge(self, token: str = "TAG", evse: int = 1, plugged: bool = False) -> int:
+        """A session that charges, started by cable and card: its transactionId."""
+        if not plugged:
+            self.plug(evse)
+            self.expect_status("Preparing", connector=evse)
+        self.tap(token, evse)
+        self.expect("Authorize", idTag=token)
+        self.expect("StartTransaction", connectorId=evse, idTag=token)
+        self.expect_status("Charging", connector=evse)
+        self.quiet()
+        return self.transaction_id
+
+    def leave(self, evse: int = 1) -> None:
+        """The vehicle of a finished session leaves."""
+        self.unplug(evse)
+        self.expect_status("Available", connector=evse)
+        self.quiet()
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _emit(self, fact: str, evse_id: int | None, *values: Any) -> None:
+        if self._running:
+            self.runner.tell(self.engine.fact, fact, evse_id, *values)
+
+    def _read(self, ids: tuple[int, ...], id_token: str, kind: str, evses: tuple[int, ...] | None = None) -> None:
+        self.runner.tell(self.engine.token_presented, evses or ids, id_token, kind)
+
+    def _hear(self, text: str) -> None:
+        frame = json.loads(text)
+        if frame[0] == 2:
+            tables(self.version).check(frame[2], frame[3])
+            if frame[2] == "SecurityEventNotification":
+                self.security_events.append(frame[3])
+                self.runner.tell(self.engine.receive, json.dumps([3, frame[1], {}]))
+            else:
+                self.calls.append(frame)
+        else:
+            self.replies[frame[1]] = frame
+
+    def _utc(self) -> float:
+        return NOW_UTC + self.loop.now
+
+    def _bytes(self, count: int) -> bytes:
+        self._random += 1
+        return self._random.to_bytes(8, "big").rjust(count, b"\0")[-count:]
+
+
+# Effects that the bench only notes.
+OUTWARD = ("reboot", "reconnect", "clock")
+
+
+class _Settings:
+    """What a charging controller reads at use, as the station's composition gives it."""
+
+    free_vending = False
+    min_close_interval_s = 0.0
+    lock_timeout_s = 5.0
+    contactor_timeout_s = 1.0
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __getattr__(self, name: str) -> Any:
+        kind, component, variable = SETTINGS[name]
+        return getattr(self._model, kind)(component, variable)
