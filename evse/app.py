@@ -253,7 +253,7 @@ def _min_close_s(config: dict[str, Any], evse_id: int) -> float:
 
 
 def _evse(devices: Any) -> Evse:
-    connectors = [Connector(id, type, tethered) for id, type, tethered in devices.connectors]
+    connectors = [Connector(*told, lock=told[0] in devices.locks) for told in devices.connectors]
     return Evse(devices.id, connectors, devices.phases, devices.max_current_a)
 
 

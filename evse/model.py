@@ -17,14 +17,18 @@ REGISTER = ("Energy.Active.Import.Register", None)
 
 
 class Connector:
-    """One outlet of an EVSE: `type` is a ConnectorEnum word, `tethered` means the cable hangs on the station."""
+    """One outlet of an EVSE: `type` is a ConnectorEnum word, `tethered` means the cable hangs on the station.
 
-    __slots__ = ("id", "type", "tethered")
+    locked   whether the lock holds a cable, as it said last; None where there is no lock
+    """
 
-    def __init__(self, id: int, type: str = "cType2", tethered: bool = True) -> None:
+    __slots__ = ("id", "type", "tethered", "locked")
+
+    def __init__(self, id: int, type: str = "cType2", tethered: bool = True, lock: bool = False) -> None:
         self.id = id
         self.type = type
         self.tethered = tethered
+        self.locked: bool | None = False if lock else None
 
 
 class Token:

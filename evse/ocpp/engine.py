@@ -173,7 +173,14 @@ class Engine:
         self._enter(self._tell, "disconnected")
 
     def accepted(self) -> None:
-        """The boot block: the CSMS accepted our BootNotification; everything may be said from now on."""
+        """The boot block: the CSMS accepted our BootNotification; everything may be said from now on.
+
+        What is sent is on the disk before: else a power cut could take it, and its seqNo would be given again.
+        """
+        try:
+            self.journal.sync()
+        except StoreError as error:
+            self.log.error("the journal could not be synced", why=str(error))
         self.online = True
         self._tell("accepted")
 
@@ -372,6 +379,10 @@ class Engine:
             evse.values_when = self.clock.now()
         elif name in ("fault", "cleared"):
             self._note_fault(name, evse.faults, args)
+        elif name == "lock":
+            connector = evse.connectors.get(args[0])
+            if connector is not None and connector.locked is not None:
+                connector.locked = args[1]
         elif name == "connection_timeout":
             evse.authorized = None
 

@@ -42,7 +42,7 @@ HEARS = {
     "power_path": ("transactions", "availability"),
     "reading": ("transactions", "metering"),
     "fault": ("transactions", "remote", "security"),
-    "lock": ("remote", "authorization"),
+    "lock": ("transactions", "remote", "authorization", "availability"),
     "stopped": ("transactions", "authorization", "reset", "remote", "availability"),
     "connection_timeout": ("transactions", "authorization", "availability", "reset"),
     "transaction_started": ("metering", "availability"),

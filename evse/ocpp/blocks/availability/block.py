@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from evse.ocpp.engine import Engine
 
 STATION = 0
+# Charging states of an EV to which energy flows, or which is told why it does not.
+ACTIVE = ("Charging", "SuspendedEV", "SuspendedEVSE")
 # Faults with which charging goes on; every other fault makes its EVSE, or all of them, Faulted.
 WARNINGS = ("EVCommunicationError", "ReaderFailure", "WeakSignal")
 # Errors after which a status counts as told: the CSMS has it, or will not take it.
@@ -63,7 +65,7 @@ class Block:
             for status in ("Unavailable", "Reserved"):
                 if any(held == status and id in (evse.id, STATION) for (_, id), held in self._holds.items()):
                     return status
-        return "Occupied" if evse.plugged == connector_id else "Available"
+        return "Occupied" if evse.plugged == connector_id or evse.connectors[connector_id].locked else "Available"
 
     def state(self, evse_id: int | None, connector_id: int | None) -> str:
         """AvailabilityState of a connector, of an EVSE, or of the station (None, None)."""
@@ -257,7 +259,14 @@ class Block:
             self._offline_since = self.ctx.clock.now()
 
     def on_plugged(self, evse: Evse, connector_id: int) -> None:
-        self.left.pop(evse.id, None)
+        if self.transaction(evse) is None:
+            self.left.pop(evse.id, None)
+        self.refresh()
+
+    def on_charging_state(self, evse: Evse, state: str) -> None:
+        """An EV that came back to its transaction counts from when energy can flow again."""
+        if evse.plugged is not None and state in ACTIVE and self.left.get(evse.id) == "Departed":
+            del self.left[evse.id]
         self.refresh()
 
     def on_unplugged(self, evse: Evse, connector_id: int | None = None) -> None:
@@ -277,8 +286,9 @@ class Block:
 
     def on_transaction_ended(self, transaction: Any) -> None:
         if transaction.evse.plugged is not None:
-            self.left.setdefault(transaction.evse.id, "Finished")
+            left = "Departed" if transaction.reason == "EVDisconnected" else "Finished"
+            self.left.setdefault(transaction.evse.id, left)
         self.refresh()
 
-    on_charging_state = on_power_path = on_connection_timeout = refresh
+    on_power_path = on_connection_timeout = on_lock = refresh
     on_fault = on_cleared = on_transaction_started = refresh

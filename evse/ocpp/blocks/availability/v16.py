@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from evse.ocpp.blocks.availability.block import ACTIVE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -43,16 +45,17 @@ def _connector(block: Any, evse: Any) -> tuple[str, tuple[str, str] | None]:
     if status not in ("Available", "Occupied"):
         return status, fault
     left = block.left.get(evse.id)
-    note = ("", "EV side disconnected") if left == "Departed" else None
+    kept = evse.plugged is None and not evse.authorized and "Available" not in found  # its cable is still locked
+    note = ("", "EV side disconnected") if kept or left == "Departed" else None
     transaction = block.transaction(evse)
     if transaction is not None:
-        if evse.charging_state in ("Charging", "SuspendedEV", "SuspendedEVSE") and left is None:
+        if evse.charging_state in ACTIVE and left is None:
             return evse.charging_state, fault
         if left == "Departed":
             return "SuspendedEV", fault or note
-    if evse.plugged is None:
+    if evse.plugged is None and not kept:
         return "Preparing" if evse.authorized else "Available", fault
-    ending = left or (transaction is not None and (transaction.stop or transaction.reason))
+    ending = kept or left or (transaction is not None and (transaction.stop or transaction.reason))
     return ("Finishing", fault or note) if ending else ("Preparing", fault)
 
 

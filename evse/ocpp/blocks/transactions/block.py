@@ -46,6 +46,8 @@ class Block:
         # Occupied parking bays, and EVSEs whose cable has had its signed reading.
         self.bays: set[int] = set()
         self._signed: set[int] = set()
+        # EVSE id -> trigger of a start that waits for the lock of the cable.
+        self._unlocked: dict[int, str] = {}
         self.csms_ids: dict[str, int] = dict(ctx.journal.state.get(CSMS_IDS) or {})
         self.say = Events(self).say
         self._recovery = Recovery(self)
@@ -158,7 +160,15 @@ class Block:
         self._lift_limit(tx)
         self.say(tx, UPDATED, grant.trigger, grant=grant)
 
+    def on_lock(self, evse: Evse, connector: int, locked: bool) -> None:
+        """The lock holds the cable: what waited for it can start."""
+        if locked and connector == evse.plugged and evse.authorized is not None:
+            trigger = self._unlocked.get(evse.id)
+            if trigger is not None and evse.id not in self.open:
+                self._start(evse, trigger, _connected(evse))
+
     def on_unplugged(self, evse: Evse, connector: int) -> None:
+        self._unlocked.pop(evse.id, None)
         self._signed.discard(evse.id)
         tx = self.open.get(evse.id)
         if tx is None or self._recovery.ends(tx):
@@ -204,6 +214,7 @@ class Block:
 
     def on_stopped(self, evse: Evse, reason: str) -> None:
         """The charging side has stopped, the contactor is open and the meter read: the transaction can end."""
+        self._unlocked.pop(evse.id, None)
         tx = self.open.get(evse.id)
         if tx is None or self._recovery.ends(tx):
             return
@@ -257,7 +268,12 @@ class Block:
         return points(self.ctx.model, "TxStopPoint", STOP)
 
     def _start_if(self, evse: Evse, reached: frozenset[str], trigger: str, state: str) -> None:
-        if reached & self._start_points():
+        """A cable that cannot be locked starts nothing where energy must be able to flow first. [G05.FR.01]"""
+        reached &= self._start_points()
+        connector = evse.connectors.get(evse.plugged or 0)
+        if reached == {"PowerPathClosed"} and connector is not None and connector.locked is False:
+            self._unlocked[evse.id] = trigger
+        elif reached:
             self._start(evse, trigger, state)
 
     def _data_signed(self, evse: Evse) -> None:
@@ -273,6 +289,7 @@ class Block:
         tx = Transaction(_uuid(self.ctx.random), evse, self.ctx.clock.stamp(), self.ctx.clock.now())
         tx.begin_wh = metering.register_wh(evse)
         tx.note_state(state, tx.started_when)
+        self._unlocked.pop(evse.id, None)
         self.open[evse.id] = tx
         self.say(tx, STARTED, trigger, state=state, grant=self._grant(evse))
         self.ctx.fact("transaction_started", tx)
@@ -325,6 +342,7 @@ class Block:
         stamp: Any = None,
     ) -> None:
         self._settled(tx)
+        tx.reason = reason
         now = self.ctx.clock.now()
         tx.note_state(state or "Idle", now)
         samples = self.ctx.block("metering").ended(tx)
