@@ -1,7 +1,8 @@
 """Byte code for the resident process, without what costs memory and does nothing there. Front end only.
 
-Left out: docstrings and asserts (-OO), annotations, line tables. Together they are a third of the resident code. What a
-crash needs is kept another way: the daemon prints function and offset, `line_of()` turns them into a line.
+Left out: docstrings and asserts (-OO), annotations and what is imported for them, line tables, qualified names. Together
+they are a third of the resident code. What a crash needs is kept another way: the daemon prints the function, its first
+line and the offset in it, `line_of()` turns these into a line.
 
 Run as a child under the daemon's own flags, with `-X pycache_prefix`: what it writes is what the daemon looks for.
 """
@@ -36,7 +37,7 @@ def compile_file(path: str) -> None:
     status = os.stat(path)
     with open(path, "rb") as file:
         source = file.read()
-    code = _without_lines(strip(source, path))
+    code = _lean(strip(source, path))
     target = importlib.util.cache_from_source(path, optimization=LEVEL)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     head = struct.pack(
@@ -54,12 +55,12 @@ def strip(source: bytes, path: str) -> CodeType:
     return code
 
 
-def line_of(path: str, function: str, offset: int) -> int | None:
-    """The line of a source that an instruction of a function (its qualified name) came from; None if there is none."""
+def line_of(path: str, function: str, first_line: int, offset: int) -> int | None:
+    """The line of a source that an instruction of a function came from; None if there is none."""
     with open(path, "rb") as file:
         whole = strip(file.read(), path)
     for code in _codes(whole):
-        if code.co_qualname == function:
+        if code.co_name == function and code.co_firstlineno == first_line:
             for start, end, line in code.co_lines():
                 if start <= offset < end:
                     return line
@@ -79,13 +80,13 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
-def _without_lines(code: CodeType) -> CodeType:
-    constants = tuple(_without_lines(item) if isinstance(item, CodeType) else item for item in code.co_consts)
-    return code.replace(co_linetable=b"", co_consts=constants)
+def _lean(code: CodeType) -> CodeType:
+    constants = tuple(_lean(item) if isinstance(item, CodeType) else item for item in code.co_consts)
+    return code.replace(co_linetable=b"", co_qualname=code.co_name, co_consts=constants)
 
 
 class _Strip(ast.NodeTransformer):
-    """Takes annotations away, and the future statement that is about nothing else."""
+    """Takes annotations away, and the imports that are about nothing else."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         node.returns = None
@@ -105,6 +106,11 @@ class _Strip(ast.NodeTransformer):
         if node.value is None:
             return ast.copy_location(ast.Pass(), node)
         return self.generic_visit(ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node))
+
+    def visit_If(self, node: ast.If) -> Any:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING" and not node.orelse:
+            return ast.copy_location(ast.Pass(), node)
+        return self.generic_visit(node)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
         if node.module == "__future__" and [name.name for name in node.names] == ["annotations"]:

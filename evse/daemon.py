@@ -54,7 +54,9 @@ def _tell_where(log: Log, error: Exception) -> None:
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
-        log.error("at", file=code.co_filename, function=code.co_qualname, offset=trace.tb_lasti)
+        log.error(
+            "at", file=code.co_filename, function=code.co_name, first_line=code.co_firstlineno, offset=trace.tb_lasti
+        )
         trace = trace.tb_next
 
 

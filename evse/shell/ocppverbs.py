@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from evse.errors import UsageError
-from evse.ocpp.keys16 import KeyView
 from evse.ocpp.variable_row import key_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from evse.ocpp.keys16 import KeyView
 
     Request = dict[str, Any]
 
@@ -36,6 +37,12 @@ class OcppVerbs:
 
     # Variables
 
+    def _keys(self) -> Any:
+        """The 1.6 key view; no part of the daemon under 2.x until somebody asks for a key."""
+        from evse.ocpp.keys16 import KeyView
+
+        return KeyView(self._side.model)
+
     def _vars(self, request: Request, client: Any) -> Request:
         op = request.get("op")
         if op == "list":
@@ -43,7 +50,7 @@ class OcppVerbs:
         name = request.get("name")
         if not isinstance(name, str):
             raise UsageError("name must be text")
-        key = None if "." in name else KeyView(self._side.model)
+        key = None if "." in name else self._keys()
         if op == "get":
             return self._get(name) if key is None else self._get_key(key, name)
         if op == "set":
