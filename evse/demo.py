@@ -64,7 +64,7 @@ class Demo:
         await self.csms.start()
         await self._start_station()
         self._say("the station starts")
-        await self._step("BootNotification", self.csms.expect("BootNotification", timeout_s=STEP_S))
+        await self._step("BootNotification", self.csms.expect("BootNotification", timeout_s=2 * STEP_S))
         self._say("a vehicle plugs in")
         await self.control("plug", evse=1, phases=3, current=32)
         self._say("a card is shown")
@@ -123,7 +123,6 @@ class Demo:
             try:
                 return await asyncio.open_unix_connection(path)
             except OSError:
-                self._check_alive()
                 await asyncio.sleep(0.02)
 
     async def _until(self, reached: Callable[[Session], bool]) -> Session:
@@ -131,7 +130,6 @@ class Demo:
             for session in self.csms.ledger.of(IDENTITY):
                 if reached(session):
                     return session
-            self._check_alive()
             await asyncio.sleep(0.02)
 
     def _check_alive(self) -> None:
@@ -139,10 +137,18 @@ class Demo:
             raise DemoError(f"the station ended with exit code {self._process.returncode}\n{self._last_words()}")
 
     async def _step(self, what: str, waiting: Any) -> Any:
+        """What is waited for, unless the station ends or STEP_S pass before. Raises DemoError."""
+        task = asyncio.ensure_future(waiting)
+        ended = asyncio.ensure_future(self._process.wait()) if self._process is not None else task
         try:
-            return await asyncio.wait_for(waiting, STEP_S)
-        except TimeoutError:
-            raise DemoError(f"waited {STEP_S:g} s in vain for {what}\n{self._last_words()}") from None
+            await asyncio.wait({task, ended}, timeout=STEP_S, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            self._check_alive()
+            raise DemoError(f"waited {STEP_S:g} s in vain for {what}\n{self._last_words()}")
+        finally:
+            task.cancel()
+            ended.cancel()
 
     def _last_words(self) -> str:
         try:

@@ -198,6 +198,9 @@ class ControlServer:
             return {"ok": True, **(command(request, client) or {})}
         except EvseError as error:
             return {"ok": False, "error": str(error)}
+        except Exception as error:  # a defect of a verb must not become a way to stop the station from outside
+            self._log.error("a defect while a command was handled", cmd=name, kind=type(error).__name__, why=str(error))
+            return {"ok": False, "error": f"internal error: {type(error).__name__}"}
 
     def publish(self, topic: str, event: dict[str, Any]) -> None:
         """Sends an event, as one line without `ok`, to the clients that want its topic."""

@@ -101,8 +101,9 @@ class Verbs:
         controller = self._station.controller(request.get("evse"))
         if controller.authorized:
             raise UsageError(f"EVSE {controller.id} is charging or about to; stop it first")
-        if controller.faults:
-            raise UsageError(f"EVSE {controller.id} has a fault: {', '.join(controller.faults)}")
+        faults = self._station.evses[controller.id].faults
+        if faults:
+            raise UsageError(f"EVSE {controller.id} has a fault: {', '.join(faults)}")
         token = request.get("token")
         if token is not None and not (isinstance(token, str) and 1 <= len(token) <= 255):
             raise UsageError("token must be text of 1 to 255 characters")

@@ -24,6 +24,8 @@ class Log:
     def warning(self, text: str, **fields: Any) -> None:
         self.lines.append(text)
 
+    error = warning
+
 
 class Peer:
     """A client of the server under test, on the same loop."""
@@ -71,6 +73,7 @@ class Bench:
             "note": self._note,
             "fail": self._fail,
             "listen": self._listen,
+            "defect": lambda request, client: 1 // 0,
             "much": lambda request, client: {"x": "y" * 60000},
         }
         self.server = ControlServer(self.loop, self.path, commands, self.log)
@@ -121,6 +124,13 @@ def test_refusals_unknown_commands_and_nonsense(bench: Bench) -> None:
     assert answers[3]["error"] == "a request is a JSON object"
     assert answers[4]["error"].startswith("no JSON: ")
     assert peer.lines() == [] and not peer.is_closed()
+
+
+def test_a_defect_of_a_command_does_not_end_the_station(bench: Bench) -> None:
+    peer = bench.connect()
+    peer.say(b'{"id":1,"cmd":"defect"}\n{"id":2,"cmd":"note"}\n')
+    assert [answer["ok"] for answer in peer.lines()] == [False, True]
+    assert bench.log.lines == ["a defect while a command was handled"]
 
 
 def test_a_line_in_pieces_is_one_request(bench: Bench) -> None:
