@@ -58,6 +58,9 @@ def _show(args: argparse.Namespace) -> int:
     for table in (config["csms"], *config["csms"]["slots"].values()):
         if table["password"] is not None:
             table["password"] = "***"
+    for entry in config["overrides"]:
+        if entry["variable"] == "BasicAuthPassword":
+            entry["value"] = "***"
     return show(args, config, "\n".join(_lines("", config)))
 
 
