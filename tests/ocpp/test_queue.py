@@ -353,3 +353,17 @@ def test_an_expiry_that_is_no_time_is_survived(version: str) -> None:
     b.settle({"Authorize": {"idTagInfo": info} if version == "1.6" else {"idTokenInfo": info}})
     assert ("authorize", 1) in b.effects
     assert any("no time" in text for text in b.log.texts("warning"))
+
+
+@versions
+def test_what_waited_is_on_the_disk_before_it_is_sent(version: str) -> None:
+    """Else a power cut could take what the CSMS has, and a seqNo would be given a second time."""
+    b = Station()
+    b.keep("offline", durable=False)
+    assert b.journal.unsynced
+    b.open(version)
+    b.expect("BootNotification")
+    b.answer(b.usual("BootNotification"))
+    assert not b.journal.unsynced
+    settle_boot(b)
+    assert b.hear() == "offline"
