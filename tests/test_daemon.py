@@ -19,8 +19,8 @@ from tests.support.station import ROOT, Refused, Station
 
 FORBIDDEN = (
     "asyncio websockets ssl logging typing dataclasses enum re json datetime hashlib uuid secrets subprocess threading"
-    " urllib email http importlib.metadata argparse tomllib sqlite3 socket selectors collections functools contextlib random"
-    " tempfile shutil pathlib base64 traceback cryptography jsonschema site"
+    " urllib email http importlib.metadata argparse tomllib sqlite3 socket selectors collections functools contextlib"
+    " random tempfile shutil pathlib base64 traceback cryptography jsonschema"
 ).split()
 SAMPLES = "\n[ocpp.variables]\nSampledDataCtrlr.TxUpdatedInterval = 1\n"
 SOCKETS = '\n[[evse]]\nid = 1\n[[evse]]\nid = 2\ncable = "socket"\n'
