@@ -178,6 +178,19 @@ def test_TC_CP_V16_005_3_ev_side_disconnected_goes_on() -> None:
     station.leave()
 
 
+def test_TC_CP_V16_005_3_stopped_while_disconnected() -> None:
+    """005_3 and the CSMS ends the transaction while the EV is away: the cable is freed, the connector available."""
+    station = WholeStation(board(socket=True))
+    station.configure(StopTransactionOnEVSideDisconnect=False)
+    id = station.charge()
+    station.unplug()
+    station.expect_status("SuspendedEV", info="EV side disconnected")
+    assert station.ask("RemoteStopTransaction", transactionId=id) == {"status": "Accepted"}
+    station.expect("StopTransaction", transactionId=id, reason="Remote")
+    assert not station.is_locked()
+    assert station.take_statuses() == {1: "Available"}
+
+
 def test_TC_CP_V16_006_one_reader_for_multiple_connectors() -> None:
     """One reader for two connectors: a card means the connector that is plugged and free; each stops its own."""
     station = WholeStation(board(evses=2))

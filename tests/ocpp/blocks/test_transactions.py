@@ -137,6 +137,33 @@ def test_E01_FR_05_power_path_closed_is_cable_and_authorization(version: str, ca
         assert said[0][1]["idToken"]["idToken"] == "CARD"
 
 
+@versions
+@pytest.mark.parametrize("card_first", [True, False])
+def test_G05_FR_01_the_transaction_begins_when_the_lock_holds_the_cable(version: str, card_first: bool) -> None:
+    bench, driver = start(version)
+    bench.engine.evses[1].connectors[1].locked = False
+    for step in (driver.tap, driver.plug) if card_first else (driver.plug, driver.tap):
+        step()
+    assert driver.take() == []
+    bench.fact("lock", 1, 1, True)
+    driver.settle()
+    (started, *_) = events(driver.take())
+    trigger = "CablePluggedIn" if card_first else "Authorized"
+    assert started.startswith("StartTransaction" if version == "1.6" else f"Started {trigger}")
+
+
+@versions
+def test_G05_FR_01_a_cable_that_cannot_be_locked_starts_nothing(version: str) -> None:
+    bench, driver = start(version)
+    bench.engine.evses[1].connectors[1].locked = False
+    driver.plug()
+    driver.tap()
+    driver.fault()
+    bench.fact("lock", 1, 1, True)
+    driver.settle()
+    assert driver.take() == []
+
+
 @versions2
 def test_E01_FR_06_energy_transfer_starts(version: str) -> None:
     _, driver = start(version, TxCtrlr_TxStartPoint="EnergyTransfer")

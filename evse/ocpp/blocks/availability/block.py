@@ -285,9 +285,8 @@ class Block:
         self.refresh()
 
     def on_transaction_ended(self, transaction: Any) -> None:
-        if transaction.evse.plugged is not None:
-            left = "Departed" if transaction.reason == "EVDisconnected" else "Finished"
-            self.left.setdefault(transaction.evse.id, left)
+        left = "Departed" if transaction.reason == "EVDisconnected" else "Finished"
+        self.left.setdefault(transaction.evse.id, left)
         self.refresh()
 
     on_power_path = on_connection_timeout = on_lock = refresh

@@ -54,7 +54,7 @@ def _connector(block: Any, evse: Any) -> tuple[str, tuple[str, str] | None]:
         if left == "Departed":
             return "SuspendedEV", fault or note
     if evse.plugged is None and not kept:
-        return "Preparing" if evse.authorized else "Available", fault
+        return "Preparing" if evse.authorized and left is None else "Available", fault
     ending = kept or left or (transaction is not None and (transaction.stop or transaction.reason))
     return ("Finishing", fault or note) if ending else ("Preparing", fault)
 
