@@ -253,7 +253,7 @@ def _min_close_s(config: dict[str, Any], evse_id: int) -> float:
 
 
 def _evse(devices: Any) -> Evse:
-    connectors = [Connector(*told, lock=told[0] in devices.locks) for told in devices.connectors]
+    connectors = [Connector(id, kind, tethered, id in devices.locks) for id, kind, tethered in devices.connectors]
     return Evse(devices.id, connectors, devices.phases, devices.max_current_a)
 
 

@@ -1,7 +1,7 @@
 """Byte code for the resident process, without what costs memory and does nothing there. Front end only.
 
-Left out: docstrings and asserts (-OO), annotations and what is imported for them, line tables, qualified names. Together
-they are a third of the resident code. What a crash needs is kept another way: the daemon prints the function, its first
+Left out: docstrings and asserts (-OO), annotations and what is imported for them, line tables, qualified names. These
+are a third of the resident code. What a crash needs is kept another way: the daemon prints the function, its first
 line and the offset in it, `line_of()` turns these into a line.
 
 Run as a child under the daemon's own flags, with `-X pycache_prefix`: what it writes is what the daemon looks for.
@@ -32,13 +32,18 @@ def compile_packages(root: str, packages: Iterable[str], skip: Iterable[str]) ->
                     compile_file(os.path.join(directory, name))
 
 
-def compile_file(path: str) -> None:
-    """Writes the byte code of one source where the import system looks for it. Raises SyntaxError, OSError."""
+def compile_file(path: str, prefix: str | None = None) -> None:
+    """Writes the byte code of one source where the import system looks for it. Raises SyntaxError, OSError.
+
+    `prefix` is the `pycache_prefix` of the process that will look, None for that of this one.
+    """
     status = os.stat(path)
     with open(path, "rb") as file:
         source = file.read()
     code = _lean(strip(source, path))
+    before, sys.pycache_prefix = sys.pycache_prefix, prefix or sys.pycache_prefix
     target = importlib.util.cache_from_source(path, optimization=LEVEL)
+    sys.pycache_prefix = before
     os.makedirs(os.path.dirname(target), exist_ok=True)
     head = struct.pack(
         "<4sIII", importlib.util.MAGIC_NUMBER, 0, int(status.st_mtime) & 0xFFFFFFFF, len(source) & 0xFFFFFFFF

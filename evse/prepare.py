@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zlib
 from collections.abc import Iterator
 
@@ -51,7 +52,7 @@ def prepare(config_path: str | None, state_dir: str) -> Prepared:
     try:
         os.makedirs(directory, 0o700, exist_ok=True)
         pycache = _code(directory)
-        return Prepared(_config(directory, config_path), pycache)
+        return Prepared(_config(directory, config_path, pycache), pycache)
     except OSError as error:
         raise StoreError(f"{directory}: {error.strerror or error}") from None
 
@@ -59,9 +60,16 @@ def prepare(config_path: str | None, state_dir: str) -> Prepared:
 def daemon_command(prepared: Prepared, state_dir: str, control: str, log_level: str) -> list[str]:
     """The command line that the front end becomes."""
     options = [] if prepared.pycache is None else ["-X", f"pycache_prefix={prepared.pycache}"]
-    packages = [ROOT, *(path for path in sys.path if path.endswith("-packages") and path != ROOT)]
-    own = [":".join(packages), prepared.config, state_dir, control, log_level]
+    own = [":".join(_packages()), prepared.config, state_dir, control, log_level]
     return [sys.executable, *FLAGS, *options, "-c", _DAEMON, *own]
+
+
+def _packages() -> list[str]:
+    """Where the daemon finds modules besides the standard library: the program, PYTHONPATH, installed packages."""
+    library = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+    library |= {os.path.join(path, "lib-dynload") for path in library}
+    own = (path for path in sys.path[1:] if os.path.isdir(path) and path not in library and ":" not in path)
+    return list(dict.fromkeys([ROOT, *own]))
 
 
 # Stamps
@@ -147,10 +155,37 @@ def _compile_code(pycache: str) -> None:
         raise StoreError(f"{pycache}: {done.stdout.decode(errors='replace').strip()[-2000:]}")
 
 
+def _compile_blocks(blocks: dict[str, str], pycache: str | None) -> list[str]:
+    """Compiles the modules of replaced blocks; their sources. Raises UsageError for one that the daemon will not find."""
+    from evse.bytecode import compile_file
+
+    files = []
+    for name, target in blocks.items():
+        module = target.partition(":")[0]
+        if not module or module.startswith("evse."):
+            continue
+        before, sys.path[:] = sys.path[:], [*_packages(), *sys.path]
+        try:
+            spec = importlib.util.find_spec(module)
+        except (ImportError, ValueError):
+            spec = None
+        finally:
+            sys.path[:] = before
+        if spec is None or spec.origin is None:
+            raise UsageError(
+                f"[ocpp.blocks] {name}: there is no module {module}; install it, or put it into PYTHONPATH"
+            )
+        if spec.origin.endswith(".py"):
+            files.append(spec.origin)
+            if pycache is not None:
+                compile_file(spec.origin, pycache)
+    return files
+
+
 # Configuration
 
 
-def _config(directory: str, config_path: str | None) -> str:
+def _config(directory: str, config_path: str | None, pycache: str | None) -> str:
     """Compiles the station file if it, its board or its password file changed; the path of the result."""
     path = os.path.join(directory, CONFIG)
     stamp = os.path.join(directory, "config.stamp")
@@ -165,6 +200,7 @@ def _config(directory: str, config_path: str | None) -> str:
     config = stationfile.load(config_path)
     files = [os.path.abspath(config_path)] if config_path else []
     files.append(config["board_file"])
+    files += _compile_blocks(config["blocks"], pycache)
     files += [
         table["password_file"]
         for table in (config["csms"], *config["csms"]["slots"].values())
