@@ -19,12 +19,36 @@ if TYPE_CHECKING:
     Table = dict[str, Any]
 
 DRIVERS = {
-    "pilot": {"simulated": "hal.simulated.devices:ControlPilot"},
-    "contactor": {"simulated": "hal.simulated.devices:Contactor"},
-    "lock": {"simulated": "hal.simulated.devices:CableLock"},
+    "pilot": {
+        "simulated": "hal.simulated.devices:ControlPilot",
+        "pwm": "hal.drivers.pwm_pilot:ControlPilot",
+        "openevse": "hal.drivers.rapi_pilot:ControlPilot",
+        "chargebyte-mcu": "hal.drivers.safety_mcu:ControlPilot",
+    },
+    "contactor": {
+        "simulated": "hal.simulated.devices:Contactor",
+        "gpio": "hal.drivers.gpio_contactor:Contactor",
+        "openevse": "hal.drivers.rapi_pilot:Contactor",
+        "chargebyte-mcu": "hal.drivers.safety_mcu:Contactor",
+    },
+    "lock": {"simulated": "hal.simulated.devices:CableLock", "motor": "hal.drivers.gpio_lock:CableLock"},
     "meter": {"simulated": "hal.simulated.meter:Meter"},
-    "reader": {"simulated": "hal.simulated.devices:TokenReader"},
-    "sensor": {"simulated": "hal.simulated.devices:Sensor"},
+    "reader": {
+        "simulated": "hal.simulated.devices:TokenReader",
+        "pn532-uart": "hal.drivers.pn532:Uart",
+        "pn532-i2c": "hal.drivers.pn532:I2c",
+        "pn532-spi": "hal.drivers.pn532:Spi",
+        "mfrc522": "hal.drivers.mfrc522:Mfrc522",
+        "keyboard": "hal.drivers.hid_reader:HidReader",
+        "serial-line": "hal.drivers.line_reader:LineReader",
+        "fifo": "hal.drivers.fifo_reader:FifoReader",
+    },
+    "sensor": {
+        "simulated": "hal.simulated.devices:Sensor",
+        "gpio": "hal.drivers.gpio_inputs:Input",
+        "rcd": "hal.drivers.gpio_inputs:Rcd",
+    },
+    "led": {"gpio": "hal.drivers.led:GpioLed", "class": "hal.drivers.led:ClassLed"},
 }
 # Options that every meter and reader has besides its driver's own.
 _METER = {"on_loss": "stop", "loss_s": 10.0}
@@ -57,22 +81,40 @@ class EvseDevices:
         self.loss_s = 10.0
 
 
+class Task:
+    """Something that must run at least every `period_s`: `ran(now)` says that it did."""
+
+    __slots__ = ("name", "period_s", "when")
+
+    def __init__(self, name: str, period_s: float) -> None:
+        self.name = name
+        self.period_s = period_s
+        self.when: float | None = None  # None: not running, and nobody waits for it
+
+    def ran(self, now: float | None) -> None:
+        self.when = now
+
+
 class Board:
     """What is soldered and wired: `evses` by id, `readers` with the EVSEs they belong to.
 
     `simulation` is None on a real board, else the object with the verbs of the control socket. `bench_only`: nothing
     but this program stands between mains and vehicle; not for the road. `resources`: the tables of lines and ports as
-    the board file has them, `resources["serial"]["meterbus"]`.
+    the board file has them, `resources["serial"]["meterbus"]`. `kernel`: through which drivers reach them.
     """
 
-    def __init__(self, id: str, description: str = "", bench_only: bool = False) -> None:
+    def __init__(self, id: str, description: str = "", bench_only: bool = False, kernel: Any = None) -> None:
         self.id = id
         self.description = description
         self.bench_only = bench_only
         self.evses: dict[int, EvseDevices] = {}
         self.readers: list[tuple[Any, tuple[int, ...]]] = []
+        self.leds: list[Any] = []
+        self.watchdog: Any = None
         self.simulation: Any = None
         self.resources: Table = {}
+        self.tasks: list[Task] = []
+        self._kernel = kernel
         self._shared: dict[str, Any] = {}
 
     def share(self, name: str, make: Callable[[], Any]) -> Any:
@@ -81,40 +123,102 @@ class Board:
             self._shared[name] = make()
         return self._shared[name]
 
+    @property
+    def kernel(self) -> Any:
+        """See hal/kernel.py."""
+        if self._kernel is None:
+            from hal.kernel import Kernel
 
-def load_board(description: Table, checked: bool = False) -> Board:
+            self._kernel = Kernel()
+        return self._kernel
+
+    @property
+    def gpio(self) -> Any:
+        """The lines [gpio.*], see hal/gpio.py."""
+        from hal.gpio import Gpio
+
+        return self.share("gpio", lambda: Gpio(self.resources["gpio"], self.kernel))
+
+    def adc(self, name: str) -> Any:
+        """The converter's channel [adc.NAME]. Raises HalError."""
+        from hal.analogue import Adc
+
+        return Adc(name, self.resources["adc"][name], self.kernel)
+
+    def pwm(self, name: str, frequency_hz: float) -> Any:
+        """The output [pwm.NAME]. Raises HalError."""
+        from hal.analogue import Pwm
+
+        return Pwm(name, self.resources["pwm"][name], self.kernel, frequency_hz)
+
+    def task(self, name: str, period_s: float) -> Task:
+        """Registers a task that the watchdog depends on."""
+        task = Task(name, period_s)
+        self.tasks.append(task)
+        return task
+
+    def hangs(self, now: float) -> str | None:
+        """The task that did not run in its period, None if all did."""
+        for task in self.tasks:
+            if task.when is not None and now - task.when > task.period_s:
+                return task.name
+        return None
+
+    def show(self, evse_id: int, state: str) -> None:
+        """Tells the lights the state of an EVSE, a word of hal.drivers.led.STATES."""
+        for led in self.leds:
+            led.show(evse_id, state)
+
+
+def load_board(description: Table, checked: bool = False, kernel: Any = None) -> Board:
     """The board of a parsed board file, its devices made and not yet started.
 
-    `checked`: `hal.boardfile.check()` found nothing in another process; it is neither run nor loaded here.
-    Raises HalError("Board", all problems).
+    `checked`: `hal.boardfile.check()` found nothing in another process; it is neither run nor loaded here. `kernel`:
+    another one than this machine's. Raises HalError("Board", all problems).
     """
     if not checked:
         from hal.boardfile import require
 
         require(description)
     table = description["board"]
-    board = Board(table["id"], table.get("description", ""), table.get("bench_only", False))
+    board = Board(table["id"], table.get("description", ""), table.get("bench_only", False), kernel)
     board.resources = {kind: description.get(kind, {}) for kind in ("serial", "gpio", "pwm", "adc")}
     meters = {meter["id"]: meter for meter in description.get("meter", ())}
     for table in description["evse"]:
-        evse = board.evses[table["id"]] = EvseDevices(table["id"], table["phases"], float(table["max_current_a"]))
-        for connector in table["connector"]:
-            evse.connectors.append((connector["id"], connector["type"], connector.get("tethered", True)))
-            if connector.get("lock", "none") != "none":
-                options = {"driver": connector["lock"], "connector": connector["id"]}
-                evse.locks[connector["id"]] = _make("lock", options, evse.id, board)
-        evse.pilot = _make("pilot", table["pilot"], evse.id, board)
-        evse.contactor = _make("contactor", table["contactor"], evse.id, board)
-        evse.sensors = [_make("sensor", options, evse.id, board) for options in table.get("sensor", ())]
-        if "meter" in table:
-            meter = {**_METER, **meters[table["meter"]]}
-            evse.on_loss, evse.loss_s = meter.pop("on_loss"), float(meter.pop("loss_s"))
-            evse.meter = _make("meter", meter, evse.id, board)
+        _make_evse(board, table, meters)
+    for table in description.get("sensor", ()):
+        options = {name: value for name, value in table.items() if name != "evses"}
+        evses = table.get("evses", list(board.evses))
+        sensor = _make("sensor", options, evses[0] if len(evses) == 1 else None, board)
+        for evse_id in evses:
+            board.evses[evse_id].sensors.append(sensor)
     for table in description.get("reader", ()):
         options = {name: value for name, value in table.items() if name != "evses"}
-        evses = tuple(table.get("evses", board.evses))
-        board.readers.append((_make("reader", options, None, board), evses))
+        readers = tuple(table.get("evses", board.evses))
+        board.readers.append((_make("reader", options, None, board), readers))
+    board.leds = [_make("led", options, options.get("evse"), board) for options in description.get("led", ())]
+    if "watchdog" in description:
+        from hal.drivers.watchdog import Watchdog
+
+        board.watchdog = Watchdog(description["watchdog"], None, board)
     return board
+
+
+def _make_evse(board: Board, table: Table, meters: dict[str, Table]) -> None:
+    evse = board.evses[table["id"]] = EvseDevices(table["id"], table["phases"], float(table["max_current_a"]))
+    for connector in table["connector"]:
+        evse.connectors.append((connector["id"], connector["type"], connector.get("tethered", True)))
+        lock = connector.get("lock", "none")
+        if lock != "none":
+            options = {"driver": lock} if isinstance(lock, str) else lock
+            evse.locks[connector["id"]] = _make("lock", {**options, "connector": connector["id"]}, evse.id, board)
+    evse.pilot = _make("pilot", table["pilot"], evse.id, board)
+    evse.contactor = _make("contactor", table["contactor"], evse.id, board)
+    evse.sensors = [_make("sensor", options, evse.id, board) for options in table.get("sensor", ())]
+    if "meter" in table:
+        meter = {**_METER, **meters[table["meter"]]}
+        evse.on_loss, evse.loss_s = meter.pop("on_loss"), float(meter.pop("loss_s"))
+        evse.meter = _make("meter", meter, evse.id, board)
 
 
 def _make(kind: str, options: Table, evse_id: int | None, board: Board) -> Any:

@@ -81,7 +81,7 @@ WRONG = [
     ("evse", [3], "each evse must be a table"),
     ("evse.1.id", 1, "[[evse]]: id 1 twice"),
     ("evse.0.id", True, "id cannot be True"),
-    ("evse.0.phases", 4, "[[evse]] 1: phases must be 1, 2 or 3"),
+    ("evse.0.phases", 4, "[[evse]] 1: phases must be 1 or 2 or 3, not 4"),
     ("evse.0.max_current_a", 5, "[[evse]] 1: max_current_a must be from 6 to 80"),
     ("evse.0.max_curent_a", 16, "'max_curent_a' is unknown; did you mean 'max_current_a'?"),
     ("evse.0.pilot.driver", "simulate", "there is no pilot driver 'simulate'; did you mean 'simulated'?"),
@@ -93,13 +93,13 @@ WRONG = [
     ("evse.0.connector", [], "no [[evse.connector]]"),
     ("evse.0.connector.0.typ", "cType2", "'typ' is unknown; did you mean 'type'?"),
     ("evse.0.connector.0.lock", "simulated", "a tethered cable has no lock"),
-    ("evse.1.connector.0.lock", "motor", "there is no lock driver 'motor'"),
-    ("meter.0.on_loss", "halt", 'on_loss must be "stop" or "continue"'),
+    ("evse.1.connector.0.lock", "motor", "[[evse]] 2 connector 1: forward is missing"),
+    ("meter.0.on_loss", "halt", "[[meter]] left: on_loss must be stop or continue, not 'halt'"),
     ("meter.0.driver", "modbuss", "there is no meter driver 'modbuss'"),
     ("meter.0.id", "right", "[[meter]]: id 'right' twice"),
     ("reader.0.evses", [9], "[[reader]] front: there is no EVSE 9"),
     ("reader.0.driver", ..., "[[reader]] front: driver is missing"),
-    ("gpio", {"a": {"line": "GPIO5"}, "b": {"line": "GPIO5"}}, "[gpio.b]: line 'GPIO5' is in use by [gpio.a] already"),
+    ("gpio", {"a": {"line": "GPIO5", "direction": "in"}, "b": {"line": "GPIO5", "direction": "in"}}, "[gpio.b]: line 'GPIO5' is in use by [gpio.a] already"),
     ("gpio", {"a": {}}, "[gpio.a]: line is missing"),
     ("pwm", {"a": {"device": "p", "channel": 0}, "b": {"device": "p", "channel": 0}}, "[pwm.b]: device 'p' channel 0"),
 ]
@@ -117,15 +117,17 @@ def test_what_is_wrong_is_refused_by_name(path: str, value: Any, words: str) -> 
 
 def test_a_line_used_by_two_devices_is_refused() -> None:
     board = board_file("simulated-ac-2")
-    board["evse"][0]["contactor"]["coil"] = "relay1"
-    board["evse"][1]["contactor"]["feedback"] = "relay1"
+    board["gpio"] = {"relay1": {"line": "GPIO26", "direction": "out", "safe": "inactive"}}
+    for evse in board["evse"]:
+        evse["contactor"] = {"driver": "gpio", "coil": "relay1"}
     assert check(board) == ["[[evse]] 2 contactor: gpio 'relay1' is in use by [[evse]] 1 contactor already"]
 
 
 def test_a_port_serves_several_units_but_none_twice() -> None:
     board = board_file("simulated-ac-2")
+    board["serial"] = {"bus": {"device": "/dev/ttymxc0"}}
     for meter, unit in zip(board["meter"], (1, 2), strict=True):
-        meter.update(port="bus", unit=unit)
+        meter.update(driver="acme.meters:Meter", port="bus", unit=unit)
     assert check(board) == []
     board["meter"][1]["unit"] = 1
     assert check(board) == ["[[meter]] right: serial 'bus' unit 1 is in use by [[meter]] left already"]
