@@ -319,9 +319,13 @@ class Engine:
         return action, self._outgoing(action, payload), (lambda answer: read(action, answer)) if read else None, final
 
     def _outgoing(self, name: str, payload: dict[str, Any]) -> dict[str, Any]:
-        if self.version == "2.0.1":
+        try:
+            self.tables.check(name, payload)
+        except SchemaError:
+            if self.version != "2.0.1":
+                raise
             payload = self.tables.trim(name, payload)
-        self.tables.check(name, payload)
+            self.tables.check(name, payload)
         return payload
 
     def dialect(self, block: str) -> Any:

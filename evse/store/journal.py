@@ -104,14 +104,19 @@ class Journal:
         fields, keep = self._change(keep)
         if event is not None:
             seq = self.last_seq + 1
-            fields.append(f'"seq":{seq},"event":{_checked(event)}')
+            text, event = _checked(event)
+            fields.append(f'"seq":{seq},"event":{text}')
             if self.bytes + len(fields[-1]) > 2 * self._limit_bytes:
                 raise StoreError(f"journal full: {self.bytes} bytes, {self.pending} events to deliver")
             self.last_seq = seq  # also when it fails: a line that was refused may yet be found after a power cut
             self._loose = self._loose + 1 if self.unsynced else 1
             self._append(fields, durable or self._loose > RESERVE)
             self.pending += 1
-            self._files.all[-1].last = seq
+            segment = self._files.all[-1]
+            segment.last = seq
+            if self.done_seq == seq - 1:  # nothing else waits: no need to read it back
+                self._head = seq, event
+                self._places[1] = self._places[2] = seq, segment, segment.size
         elif fields:
             self._append(fields, durable)
         elif durable:
@@ -159,8 +164,8 @@ class Journal:
             return [], {}
         if len(self.state.keys() | keep.keys()) > KEYS:
             raise UsageError(f"journal: more than {KEYS} keys")
-        text = _checked(keep)
-        return ['"keep":' + text], loads(text)
+        text, copy = _checked(keep)
+        return ['"keep":' + text], copy
 
     def _append(self, fields: list[str], durable: bool) -> None:
         """Writes one line, or nothing and raises StoreError."""
@@ -375,13 +380,12 @@ class Journal:
         self.pending = sum(count for _, count in earlier)
 
 
-def _checked(value: Any) -> str:
-    """The value as JSON that will be readable again. Raises UsageError, JsonError."""
+def _checked(value: Any) -> tuple[str, Any]:
+    """The value as JSON, and what reading that gives. Raises UsageError, JsonError."""
     text = dumps(value)
     if len(text) > VALUE_CHARACTERS:
         raise UsageError(f"journal: a value of {len(text)} characters is longer than {VALUE_CHARACTERS}")
-    loads(text)
-    return text
+    return text, loads(text)
 
 
 def _apply(state: dict[str, Any], keep: dict[str, Any]) -> None:

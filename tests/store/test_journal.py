@@ -422,8 +422,10 @@ def test_a_block_that_breaks_while_running_does_not_stop_the_queue() -> None:
     fs = PowerCutFS()
     log = Logbook()
     journal = opened(fs, log)
+    journal.write("delivered")
     journal.write("a")
     journal.write("b")
+    journal.done(1)
     fs.fault = lambda call, path: errno.EIO if call == "pread" else None
     assert journal.head() is None and journal.pending == 0
     assert "journal: damaged line skipped, data lost" in log.texts("error")
@@ -442,12 +444,14 @@ def test_a_block_that_breaks_while_running_does_not_stop_the_queue() -> None:
 def test_a_file_that_cannot_be_opened_is_a_store_error_and_nothing_is_skipped() -> None:
     fs = PowerCutFS()
     journal = opened(fs)
+    journal.write("delivered")
     journal.write("a")
+    journal.done(1)
     fs.fault = lambda call, path: errno.EMFILE if call == "open" else None
     with pytest.raises(StoreError, match=r"cannot read .*00000001\.log: Too many open files"):
         journal.head()
     fs.fault = None
-    assert (journal.head(), journal.pending) == ((1, "a"), 1)
+    assert (journal.head(), journal.pending) == ((2, "a"), 1)
 
 
 def test_a_disk_full_at_the_start_is_logged_and_the_journal_opens() -> None:
@@ -636,3 +640,21 @@ def test_a_month_of_undelivered_events_costs_less_than_64_kib_of_memory(tmp_path
     finally:
         tracemalloc.stop()
         journal.close()
+
+
+def test_an_event_that_nothing_waits_before_is_not_read_back() -> None:
+    fs = PowerCutFS()
+    journal = opened(fs)
+    event = {"a": [1]}
+    for n in range(1, 4):
+        journal.write(event)
+        fs.fault = lambda call, path: errno.EIO if call == "pread" else None
+        assert journal.head() == (n, {"a": [1]})
+        assert journal.head()[1] is not event
+        fs.fault = None
+        journal.done(n)
+    assert journal.head() is None
+    journal.write("b")
+    journal.write("c")
+    journal.done(4)
+    assert journal.head() == (5, "c")
