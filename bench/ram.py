@@ -31,7 +31,7 @@ def ours(directory: Path, central: Central | None, version: str) -> Phases:
     """Memory of our station in both phases."""
     with station(directory, central, version) as process:
         if central is not None:
-            process.wait(lambda: process.control("status")["ready"])
+            process.wait(process.booted)
         rest(IDLE_S)
         idle = memory(process.pid)
         process.control("plug", evse=1)

@@ -26,7 +26,7 @@ RESET_EXIT = 75
 def run_session(station: Station, csms: Csms, version: str) -> None:
     """Drives the session and checks what the CSMS saw."""
     station.wait(lambda: csms.calls("BootNotification"))
-    station.wait(lambda: station.control("status")["ready"])
+    station.wait(station.booted)
     station.control("plug", evse=1)
     station.control("swipe", token="CARD0001")
     (drive16 if version == "1.6" else drive2)(station, csms)

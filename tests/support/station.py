@@ -78,10 +78,14 @@ class Station:
         """Starts the process and waits until its control socket answers."""
         self.state.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "evse", "run", "--config", str(self.file), "--state-dir", str(self.state)]
+        return self.start_as([*command, *arguments])
+
+    def start_as(self, command: list[str]) -> Station:
+        """Starts the process by a command line of its own and waits until its control socket answers."""
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, *arguments],
+                command,
                 cwd=self.directory,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -145,6 +149,11 @@ class Station:
         if not answer.get("ok"):
             raise Refused(answer.get("error"))
         return answer
+
+    def booted(self) -> bool:
+        """The CSMS accepted the station."""
+        status = self.control("status")
+        return status["connection"] == "connected" and status["registration"] == "Accepted"
 
     def wait(self, condition: Callable[[], Any], limit_s: float = 10) -> Any:
         """Waits for something to become true in the real world."""
