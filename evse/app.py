@@ -11,7 +11,7 @@ import time
 
 from evse.charging.session import ChargingController
 from evse.clock import Clock, Timers
-from evse.errors import UsageError
+from evse.errors import EvseError, HardwareError, UsageError
 from evse.model import Connector, Evse
 from evse.shell.control import ControlServer
 from evse.shell.notify import Notify
@@ -19,6 +19,7 @@ from evse.shell.runner import Runner
 from evse.shell.verbs import Verbs
 from evse.store.documents import Documents
 from hal.board import load_board
+from hal.interfaces import HalError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from evse.shell.log import Log
 
 RESTART = 75
+# What a failing device, CSMS or disk raises: none of it ends the process. All else is a defect.
+FAULTS = (OSError, EvseError, HalError)
 # An orderly shutdown waits so long for sessions to end, and then for the CSMS to take what is to be said.
 SESSIONS_END_S = 2.0
 FAREWELL_S = 1.0
@@ -61,7 +64,10 @@ class Station:
         self.clock = Clock(utc=self.system_utc, boot=_boot_id())
         self.timers = Timers()
         self.documents = Documents(f"{state_dir}/documents", log=log)
-        self.board = load_board(config["board"], checked=True)
+        try:
+            self.board = load_board(config["board"], checked=True)
+        except HalError as error:
+            raise HardwareError(error.code, error.detail) from None
         self.evses = {id: _evse(devices) for id, devices in self.board.evses.items()}
         self.side = self._make_side(state_dir)
         self.runner = Runner(loop, self.clock, self.timers, log, self.side.engine, self.side.journal, self.system_utc)
@@ -77,6 +83,7 @@ class Station:
 
             SiteSharing(list(self.controllers.values()), self.timers, self.clock, site_limit_a)
         self.control = ControlServer(loop, control, Verbs(self).commands(), log)
+        self.control.settle = self._settle
         self.notify = Notify(loop, log)
         self._stopping = False
         self._closed = False
@@ -119,15 +126,25 @@ class Station:
             reboot=self.restart,
         )
         self.side.begin()
-        for controller in self.controllers.values():
-            controller.start(self.loop)
+        for id, controller in self.controllers.items():
+            self._start_device(id, controller, self.loop)
         for reader, evse_ids in self.board.readers:
-            reader.start(self.loop, lambda event, *values, ids=evse_ids: self._hear_reader(ids, event, *values))
+            hear = lambda event, *values, ids=evse_ids: self._hear_reader(ids, event, *values)  # noqa: E731
+            self._start_device(None, reader, self.loop, hear)
         self.runner.pump()
         self.side.connect()
         self.ready = True
         self.notify.ready(self.runner.hangs)
         self.log.info("the station is ready", evses=len(self.evses), board=self.board.id)
+
+    def _start_device(self, evse_id: int | None, device: Any, *args: Any) -> None:
+        """Starts a device; one that fails is made safe and is a fault of its EVSE (None: the station), no more."""
+        try:
+            device.start(*args)
+        except FAULTS as error:
+            self.log.error("a device could not be started", evse=evse_id, why=str(error))
+            device.close()
+            self.emit("fault", evse_id, "ReaderFailure" if evse_id is None else "InternalError", str(error))
 
     def restart(self, reason: str) -> None:
         """Ends the process with the exit code that asks for the next start, after the configured delay."""
@@ -192,6 +209,12 @@ class Station:
     def emit(self, fact: str, evse_id: int | None, *values: Any) -> None:
         """A fact of a controller."""
         self.runner.tell(self._fact, fact, evse_id, *values)
+
+    def _settle(self) -> None:
+        """What a command of the control socket led to, before it is answered."""
+        if self.engine is not None:
+            self.runner.tell(self.engine.pump)
+        self.runner.pump()
 
     def _fact(self, fact: str, evse_id: int | None, *values: Any) -> None:
         self.side.fact(fact, evse_id, *values)

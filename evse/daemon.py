@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import marshal
 
-from evse.app import Station
+from evse.app import FAULTS, Station
 from evse.errors import EvseError, StoreError
 from evse.shell.log import Log
 from evse.shell.loop import Loop
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     """`arguments`: compiled configuration, state directory, control socket, log level; the exit code."""
     config_path, state_dir, control, level = arguments
     log = Log(level)
-    loop = Loop(log=log)
+    loop = Loop(lambda loop, context: _heard(log, context["exception"]))
     station = None
     try:
         station = Station(load(config_path), state_dir, control, loop, log)
@@ -47,6 +47,13 @@ def main(arguments: list[str]) -> int:
         if station is not None:
             station.close()
         loop.close()
+
+
+def _heard(log: Log, problem: Exception) -> None:
+    """What a callback raised: a fault outside is logged, a defect ends the process."""
+    if not isinstance(problem, FAULTS):
+        raise problem
+    log.error("a part failed", kind=type(problem).__name__, why=str(problem))
 
 
 def _tell_where(log: Log, error: Exception) -> None:

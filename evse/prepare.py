@@ -156,7 +156,7 @@ def _compile_code(pycache: str) -> None:
 
 
 def _compile_blocks(blocks: dict[str, str], pycache: str | None) -> list[str]:
-    """Compiles the modules of replaced blocks; their sources. Raises UsageError for one that the daemon will not find."""
+    """Compiles the modules of replaced blocks; their sources. Raises UsageError for one that is not to be found."""
     from evse.bytecode import compile_file
 
     files = []

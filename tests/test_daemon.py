@@ -302,3 +302,12 @@ def test_every_log_level_is_one_of_the_log() -> None:
     from evse.shell.log import LEVELS as KNOWN
 
     assert tuple(KNOWN) == LEVELS
+
+
+def test_a_defect_ends_the_process_with_70_and_says_where(tmp_path: Path, csms: CsmsThread) -> None:
+    more = '\n[ocpp.blocks]\nsecurity = "tests.support.badblock:Defective"\n'
+    station = Station(tmp_path, csms.url, "2.0.1", identity="DEFECT", more=more).start()
+    with pytest.raises(AssertionError):  # the process ends before it answers
+        station.control("fault", evse=1, code="GroundFailure")
+    assert station.ended() == 70
+    assert "kind=AssertionError" in station.tail() and "function=on_fault" in station.tail()

@@ -124,16 +124,17 @@ class ControlServer:
     """Listens at `path` (mode 0660); `commands`: name -> callable(request, client) -> members of the answer or None.
 
     A command that raises UsageError or another EvseError is answered with its text; the command has taken effect when
-    it is answered. `gone()` is called when a client has left.
+    it is answered: `settle()` is called in between. `gone()` is called when a client has left.
     """
 
-    __slots__ = ("loop", "path", "clients", "gone", "_commands", "_socket", "_log")
+    __slots__ = ("loop", "path", "clients", "gone", "settle", "_commands", "_socket", "_log")
 
     def __init__(self, loop: Any, path: str, commands: dict[str, Command], log: Any) -> None:
         self.loop = loop
         self.path = path
         self.clients: set[Client] = set()
         self.gone: Callable[[], Any] = _nothing
+        self.settle: Callable[[], Any] = _nothing
         self._commands = commands
         self._socket: Any = None
         self._log = log
@@ -195,12 +196,14 @@ class ControlServer:
         if command is None:
             return {"ok": False, "error": "unsupported" if isinstance(name, str) else "cmd is missing"}
         try:
-            return {"ok": True, **(command(request, client) or {})}
+            result = {"ok": True, **(command(request, client) or {})}
         except EvseError as error:
-            return {"ok": False, "error": str(error)}
+            result = {"ok": False, "error": str(error)}
         except Exception as error:  # a defect of a verb must not become a way to stop the station from outside
             self._log.error("a defect while a command was handled", cmd=name, kind=type(error).__name__, why=str(error))
-            return {"ok": False, "error": f"internal error: {type(error).__name__}"}
+            result = {"ok": False, "error": f"internal error: {type(error).__name__}"}
+        self.settle()
+        return result
 
     def publish(self, topic: str, event: dict[str, Any]) -> None:
         """Sends an event, as one line without `ok`, to the clients that want its topic."""

@@ -58,7 +58,6 @@ class OcppVerbs:
             if not isinstance(value, str):
                 raise UsageError("value must be text")
             status, reason = self._set(name, value) if key is None else (key.change(name, value), None)
-            self._station.runner.pump()
             if status not in SET:
                 raise UsageError(
                     f"{name} was not set: {status}" + (f", {' '.join(filter(None, reason))}" if reason else "")
@@ -68,7 +67,6 @@ class OcppVerbs:
             component, place, row = self._find(name)[0]
             own = component if place[0] is None else f"{component}[{place[0]}]"
             self._side.model.reset(own, row[0], row[1], place[1], place[2])
-            self._station.runner.pump()
             return self._get(name)
         raise UsageError("op must be list, get, set or reset" if key is None else "reset wants Component.Variable")
 
@@ -143,7 +141,6 @@ class OcppVerbs:
         if not isinstance(up, bool):
             raise UsageError("up must be true or false")
         self._side.network(up)
-        self._station.runner.pump()
 
     def _trace(self, request: Request, client: Any) -> Request:
         action = request.get("action")
@@ -178,8 +175,6 @@ class OcppVerbs:
         if block is None:
             raise UsageError("the block data_transfer is switched off")
         block.send(vendor_id, message_id, request.get("data"), done)
-        self._side.engine.pump()
-        self._station.runner.pump()
 
     def _security_event(self, request: Request, client: Any) -> None:
         kind, tech_info = request.get("type"), request.get("tech_info")
@@ -191,8 +186,6 @@ class OcppVerbs:
         if security is None:
             raise UsageError("the block security is switched off")
         security.event(kind, tech_info=tech_info)
-        self._side.engine.pump()
-        self._station.runner.pump()
 
 
 def _name(found: tuple[str, Any, Any], attribute: str = "Actual") -> str:

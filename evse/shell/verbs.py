@@ -107,22 +107,19 @@ class Verbs:
         token = request.get("token")
         if token is not None and not (isinstance(token, str) and 1 <= len(token) <= 255):
             raise UsageError("token must be text of 1 to 255 characters")
-        self._station.runner.tell(self._station.side.start, controller.id, token)
-        self._station.runner.pump()
+        self._station.side.start(controller.id, token)
 
     def _stop(self, request: Request, client: Any) -> None:
         controller = self._station.controller(request.get("evse"))
         if not controller.authorized:
             raise UsageError(f"EVSE {controller.id} has no session to stop")
-        self._station.runner.tell(self._station.side.stop, controller.id)
-        self._station.runner.pump()
+        self._station.side.stop(controller.id)
 
     def _unlock(self, request: Request, client: Any) -> None:
         controller = self._station.controller(request.get("evse"))
         if controller.authorized and controller.plugged is not None:
             raise UsageError(f"EVSE {controller.id} is in a session; stop it first")
         controller.unlock(request.get("connector", 1))
-        self._station.runner.pump()
 
     def _display(self, request: Request, client: Any) -> Request:
         return {"display": {str(evse or 0): text for evse, text in self._station.displays.items()}}
@@ -156,14 +153,13 @@ class Verbs:
         self._call("emergency_stop", {"active": pressed})
 
     def _call(self, name: str, members: Request) -> None:
-        """One verb of the simulation; its facts are handled before it is answered."""
+        """One verb of the simulation."""
         try:
             getattr(self._station.board.simulation, name)(**members)
         except TypeError as error:
             raise UsageError(f"{name}: {str(error).rpartition('()')[2].strip()}") from None
         except ValueError as error:  # HalError: this module does not know the hardware
             raise UsageError(str(error)) from None
-        self._station.runner.pump()
 
     def _clock(self, request: Request, client: Any) -> None:
         """`set`: UTC as text or seconds; `jump`: seconds. The clock of the simulated station, not of the machine."""
