@@ -29,7 +29,10 @@ Mood = Callable[[str, dict[str, Any]], Any]
 
 
 class ModelCsms:
-    """See the module. `version` is what it speaks at present; `said` every CALL of the station that it took."""
+    """See the module. `version` is what it speaks at present; `said` every CALL of the station that it took.
+
+    `statuses` is what it heard last of each connector: (version, EVSE, connector) -> status; 1.6 counts connectors.
+    """
 
     def __init__(self, utc: Callable[[], float], *, interval_s: int = 3600) -> None:
         self.utc = utc
@@ -43,7 +46,7 @@ class ModelCsms:
         self.errors: list[str] = []
         self.said: list[tuple[str, str, dict[str, Any]]] = []
         self.replies: dict[str, list[Any]] = {}
-        self.stops = 0
+        self.statuses: dict[tuple[Any, ...], str] = {}
         self._asked = 0
 
     # What the answers of evse.csms.answers read.
@@ -61,7 +64,7 @@ class ModelCsms:
         twin.version = self.version
         twin.ledger = copy.deepcopy(self.ledger)
         twin.errors, twin.said = list(self.errors), list(self.said)
-        twin.tokens, twin.stops = self.tokens, self.stops
+        twin.tokens = self.tokens
         return twin
 
     def call(self, action: str, payload: dict[str, Any]) -> tuple[str, str]:
@@ -75,7 +78,7 @@ class ModelCsms:
         frame = json.loads(text)
         kind, id = frame[0], frame[1]
         if kind in (3, 4):
-            if id in self.replies:
+            if id in self.replies and id.startswith("csms-"):
                 self.errors.append(f"answered twice: {frame}")
             self.replies[id] = frame
             return None
@@ -90,12 +93,18 @@ class ModelCsms:
         mood = self.mood(action, payload)
         if mood is SILENCE:
             return None
+        if action == "StatusNotification":
+            place = (
+                (payload["connectorId"], 1) if self.version == "1.6" else (payload["evseId"], payload["connectorId"])
+            )
+            self.statuses[self.version, *place] = payload.get("status") or payload["connectorStatus"]
         if isinstance(mood, str):
             return json.dumps([4, id, mood, "in a bad mood", {}])
         self._judge(action, payload)
         self.said.append((self.version, action, payload))
         if action == "BootNotification":
-            said = {"status": self.registration, "currentTime": timestamp(self.utc()), "interval": self.interval_s}
+            interval_s = self.interval_s if self.registration == "Accepted" else 60
+            said = {"status": self.registration, "currentTime": timestamp(self.utc()), "interval": interval_s}
         elif action == "Heartbeat":
             said = {"currentTime": timestamp(self.utc())}
         else:
@@ -109,8 +118,6 @@ class ModelCsms:
         if action in ("StopTransaction", "MeterValues") and "transactionId" in payload:
             if str(payload["transactionId"]) not in known:
                 self.errors.append(f"{action} of an unknown transaction: {payload}")
-        if action == "StopTransaction":
-            self.stops += 1
 
     def forget(self) -> None:
         """Gives back the memory that the books take."""

@@ -174,10 +174,10 @@ class Plant:
         )
         self.board = load_board(board_file(self.options["board"]))
         self.sim: Any = self.board.simulation
-        self.evses = {
-            id: Evse(id, [Connector(*each, lock=each[0] in devices.locks) for each in devices.connectors], devices.phases)
-            for id, devices in self.board.evses.items()
-        }
+        self.evses = {}
+        for id, devices in self.board.evses.items():
+            connectors = [Connector(*each, lock=each[0] in devices.locks) for each in devices.connectors]
+            self.evses[id] = Evse(id, connectors, devices.phases, devices.max_current_a)
         overrides = []
         for name, value in variables.items():
             component, _, variable = name.partition(".")
