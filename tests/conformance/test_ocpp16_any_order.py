@@ -183,7 +183,7 @@ class Day:
         assert not station.log.texts("error")
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(30))
 def test_statuses_follow_the_table(seed: int) -> None:
     day = Day(seed, outages=False)
     for _ in range(60):
@@ -191,7 +191,7 @@ def test_statuses_follow_the_table(seed: int) -> None:
     day.end()
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(20))
 def test_transactions_add_up_over_outages_and_power_cuts(seed: int) -> None:
     day = Day(seed, outages=True)
     for _ in range(60):

@@ -57,6 +57,23 @@ def test_TC_CP_V16_002_cold_boot_pending() -> None:
     station.quiet()
 
 
+def test_cold_boot_rejected() -> None:
+    """Rejected: the charge point sends and answers nothing until BootNotification is due again. [1.6 §4.2]"""
+    station = WholeStation(boot=False)
+    station.connect()
+    station.expect("BootNotification", answer=station.registration("Rejected", INTERVAL_S))
+    station.send("GetConfiguration")
+    assert station.reply() is None
+    station.plug()
+    station.tap("TAG")
+    station.advance(INTERVAL_S - 1)
+    station.quiet()
+    station.advance(1)
+    station.expect("BootNotification", answer=station.registration("Accepted", INTERVAL_S))
+    assert station.take_statuses() == {0: "Available", 1: "Preparing"}
+    assert station.key("HeartbeatInterval") == str(INTERVAL_S)
+
+
 # -- a session by cable and card --------------------------------------------------------------------------------------
 
 
@@ -178,7 +195,7 @@ def test_TC_CP_V16_005_3_ev_side_disconnected_goes_on() -> None:
     station.leave()
 
 
-def test_TC_CP_V16_005_3_stopped_while_disconnected() -> None:
+def test_stopped_while_disconnected() -> None:
     """005_3 and the CSMS ends the transaction while the EV is away: the cable is freed, the connector available."""
     station = WholeStation(board(socket=True))
     station.configure(StopTransactionOnEVSideDisconnect=False)
@@ -220,7 +237,7 @@ def test_TC_CP_V16_006_one_reader_for_multiple_connectors() -> None:
     station.leave(2)
 
 
-def test_TC_CP_V16_006_identification_first() -> None:
+def test_one_reader_identification_first() -> None:
     """006 with the card first: it waits for whichever connector is plugged first."""
     station = WholeStation(board(evses=2))
     station.tap("ONE")
@@ -245,6 +262,34 @@ def test_TC_CP_V16_007_cached_id() -> None:
     station.expect_status("Preparing")
     station.tap("TAG")
     station.expect("StartTransaction", idTag="TAG")
+    station.expect_status("Charging")
+    station.quiet()
+
+
+def test_status_of_a_session_that_pauses() -> None:
+    """SuspendedEV while the vehicle wants nothing, SuspendedEVSE while it may have nothing. [1.6 §4.9]"""
+    station = WholeStation()
+    station.configure(MeterValueSampleInterval=0)
+    station.plug()
+    station.expect_status("Preparing")
+    station.do("suspend", 1)
+    station.tap("TAG")
+    station.expect("Authorize")
+    station.expect("StartTransaction")
+    station.advance(5)
+    station.expect_status("SuspendedEV")
+    station.do("resume", 1)
+    station.expect_status("Charging")
+    station.controllers[1].limit("test", 0.0)
+    station.advance(5)
+    station.expect_status("SuspendedEVSE")
+    station.do("suspend", 1)
+    station.advance(5)
+    station.quiet()
+    station.controllers[1].limit("test", None)
+    station.advance(5)
+    station.expect_status("SuspendedEV")
+    station.do("resume", 1)
     station.expect_status("Charging")
     station.quiet()
 

@@ -113,7 +113,7 @@ def test_TC_CP_V16_041_fault_behavior() -> None:
     station.quiet()
 
 
-def test_TC_CP_V16_041_fault_during_transaction() -> None:
+def test_fault_during_transaction() -> None:
     """041 with a transaction: it ends with the reason Other; the fault gone, the cable is still there: Finishing."""
     station = WholeStation()
     id = station.charge()
@@ -229,7 +229,7 @@ def refuse_start(station: WholeStation) -> None:
     station.expect("StartTransaction", answer={"transactionId": 7, **REFUSED})
 
 
-def test_TC_CP_V16_037_unknown_id_refused_offline() -> None:
+def test_unknown_id_refused_offline() -> None:
     """Without AllowOfflineTxForUnknownId a card that nobody knows starts nothing offline; one in the cache does."""
     station = WholeStation()
     station.configure(AllowOfflineTxForUnknownId=False, AuthorizationCacheEnabled=True, LocalAuthorizeOffline=True)

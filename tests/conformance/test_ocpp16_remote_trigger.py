@@ -44,3 +44,16 @@ def test_TC_CP_V16_055_trigger_message_rejected() -> None:
         answer = station.ask("TriggerMessage", requestedMessage=message, connectorId=2)
         assert answer == {"status": "Rejected"}, message
     station.quiet()
+
+
+def test_extended_trigger_message() -> None:
+    """ExtendedTriggerMessage of the security extension does the same. [whitepaper §5]"""
+    station = WholeStation()
+    accepted = {"status": "Accepted"}
+    assert station.ask("ExtendedTriggerMessage", requestedMessage="Heartbeat") == accepted
+    station.expect("Heartbeat")
+    assert station.ask("ExtendedTriggerMessage", requestedMessage="StatusNotification", connectorId=1) == accepted
+    station.expect_status("Available")
+    assert station.ask("ExtendedTriggerMessage", requestedMessage="MeterValues", connectorId=1) == accepted
+    station.expect("MeterValues", connectorId=1)
+    station.quiet()

@@ -95,6 +95,16 @@ def test_TC_CP_V16_040_2_invalid_value(key: str, value: str) -> None:
     assert station.key(key) == before
 
 
+@pytest.mark.parametrize("profile", ["0", "1", "2"])
+def test_TC_CP_V16_084_downgrade_security_profile_rejected(profile: str) -> None:
+    """ChangeConfiguration of SecurityProfile to a lower or the same one: Rejected, nothing changes. [whitepaper A05]"""
+    variable = {"component": "SecurityCtrlr", "variable": "SecurityProfile", "value": "2"}
+    station = WholeStation(variables=[variable])
+    assert station.ask("ChangeConfiguration", key="SecurityProfile", value=profile) == {"status": "Rejected"}
+    assert station.key("SecurityProfile") == "2"
+    assert station.effects == []
+
+
 # -- meter values -----------------------------------------------------------------------------------------------------
 
 
@@ -191,7 +201,7 @@ def test_TC_CP_V16_061_clear_authorization_cache() -> None:
     station.expect("StartTransaction", idTag="TAG")
 
 
-def test_TC_CP_V16_061_cache_switched_off() -> None:
+def test_clear_cache_that_is_switched_off() -> None:
     """061 without a cache: Rejected."""
     station = WholeStation()
     station.configure(AuthorizationCacheEnabled=False)
