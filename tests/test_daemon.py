@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from evse.commands.run import LEVELS
+from tests.support.certificates import Certificate
 from tests.support.csms import CsmsThread
 from tests.support.station import ROOT, Refused, Station
 
@@ -73,8 +74,35 @@ def test_the_process_in_session_loads_nothing_that_is_forbidden(station: Station
     charge(station)
     modules = station.control("modules")["modules"]
     assert "evse.ocpp.blocks.transactions.block" in modules and "evse.ocpp.blocks.boot.v2" in modules
-    assert [name for name in modules if name in FORBIDDEN or name.partition(".")[0] in FORBIDDEN] == []
-    assert [name for name in modules if name.endswith(".v16")] == []
+    assert forbidden(modules) == [] and [name for name in modules if name.endswith(".v16")] == []
+
+
+def forbidden(modules: list[str]) -> list[str]:
+    return [name for name in modules if name in FORBIDDEN or name.partition(".")[0] in FORBIDDEN]
+
+
+def test_over_tls_with_password_nothing_forbidden_is_loaded_either(tmp_path: Path) -> None:
+    root = Certificate("Root", ca=True)
+    ca, _ = root.write(tmp_path, "root")
+    tls = Certificate("localhost", root, names=("localhost",)).server(tmp_path)
+    password = "correct horse battery"
+    text = f"""
+[csms]
+url = "wss://localhost:{{port}}/ocpp"
+identity = "TLS1"
+password = "{password}"
+ca = "{ca}"
+ocpp_versions = ["2.0.1"]
+"""
+    with CsmsThread(tls=tls, passwords={"TLS1": password}) as csms:
+        with Station(tmp_path, "", text=text.format(port=csms.now.port)) as station:
+            station.wait(lambda: station.control("status")["registration"] == "Accepted")
+            charge(station)
+            station.wait(lambda: csms.now.ledger.of("TLS1"))
+            modules = station.control("modules")["modules"]
+            assert "_ssl" in modules and forbidden(modules) == []
+            assert password not in station.tail(10_000)
+        assert csms.now.errors == [] and csms.now.ledger.of("TLS1")[0].complete
 
 
 def test_status_tells_what_happens(station: Station) -> None:
@@ -311,3 +339,25 @@ def test_a_defect_ends_the_process_with_70_and_says_where(tmp_path: Path, csms: 
         station.control("fault", evse=1, code="GroundFailure")
     assert station.ended() == 70
     assert "kind=AssertionError" in station.tail() and "function=on_fault" in station.tail()
+
+
+def test_a_new_password_of_the_csms_is_used_at_once_and_over_the_file_at_the_next_start(tmp_path: Path) -> None:
+    old, new = "0123456789abcdef", "fedcba9876543210"
+    more = "\n[ocpp.variables]\nOCPPCommCtrlr.RetryBackOffWaitMinimum = 0\nOCPPCommCtrlr.RetryBackOffRandomRange = 0\n"
+    with CsmsThread(versions=["2.0.1"], passwords={"PASS": old}) as csms:
+        text = f'[csms]\nurl = "{csms.url}"\nidentity = "PASS"\npassword = "{old}"\n{more}'
+        with Station(tmp_path, "", text=text) as station:
+            station.wait(lambda: station.control("status")["registration"] == "Accepted")
+            csms.now.passwords = {"PASS": new}
+            before = csms.now.connections["PASS"]
+            item = {
+                "component": {"name": "SecurityCtrlr"},
+                "variable": {"name": "BasicAuthPassword"},
+                "attributeValue": new,
+            }
+            answer = csms.call("PASS", "SetVariables", {"setVariableData": [item]})
+            assert [result["attributeStatus"] for result in answer["setVariableResult"]] == ["Accepted"]
+            station.wait(lambda: csms.now.connections.get("PASS") not in (None, before))
+            assert new not in str(station.control("trace")["frames"])
+        with Station(tmp_path, "", text=text) as station:
+            station.wait(lambda: station.control("status")["registration"] == "Accepted")

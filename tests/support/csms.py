@@ -8,6 +8,7 @@ with CsmsThread(versions=["2.0.1"]) as csms:
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -19,7 +20,8 @@ from evse.csms import Csms, Message
 class CsmsThread:
     """See the module; `settings` as for Csms."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, **settings: Any) -> None:
+        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._settings = settings
@@ -27,7 +29,7 @@ class CsmsThread:
     def __enter__(self) -> CsmsThread:
         self._thread.start()
         self.now: Csms = self.run(self._make)
-        self.run(self.now.start)
+        self.run(self.now.start, tls=self._tls)
         return self
 
     def __exit__(
