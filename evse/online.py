@@ -105,8 +105,12 @@ class Online:
             )
 
     def connect(self) -> None:
-        """Connects, and stays connected. Raises UsageError for settings that cannot lead to a connection."""
-        self.connection.configure(self._profiles())
+        """Connects, and stays connected; what the CSMS changed must not keep the station from connecting at all."""
+        try:
+            self.connection.configure(self._profiles())
+        except UsageError as error:
+            self._station.log.error("the connection begins as the station file says", why=str(error))
+            self.connection.configure(self._profiles(changed=False))
         self.connection.connect()
 
     def disconnect(self) -> None:
@@ -193,8 +197,8 @@ class Online:
         self._up = up
         self.connection.network(up)
 
-    def _profiles(self) -> list[dict[str, Any]]:
-        """The network profiles in their order: [csms], then its slots."""
+    def _profiles(self, changed: bool = True) -> list[dict[str, Any]]:
+        """The network profiles in their order: [csms], then its slots; `changed` with what the CSMS changed."""
         csms = self._config["csms"]
         model = self.model
         root = self._config["certificates"]["root"] or f"{self._state_dir}/certificates"
@@ -216,9 +220,12 @@ class Online:
         first = {
             "url": csms["url"],
             "subprotocols": ["ocpp" + version for version in csms["ocpp_versions"]],
-            "security_profile": model.integer("SecurityCtrlr", "SecurityProfile") or 0,
-            "password": model.get("SecurityCtrlr", "BasicAuthPassword") or None,
+            "security_profile": csms["security_profile"],
+            "password": csms["password"],
         }
+        if changed:
+            first["security_profile"] = model.integer("SecurityCtrlr", "SecurityProfile") or 0
+            first["password"] = model.get("SecurityCtrlr", "BasicAuthPassword") or None
         slots = [
             {
                 "url": slot["url"],

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from evse.commands.run import LEVELS
+from evse.shell.log import Log
+from evse.store.documents import Documents
 from tests.support.certificates import Certificate
 from tests.support.csms import CsmsThread
 from tests.support.station import ROOT, Refused, Station
@@ -361,3 +363,14 @@ def test_a_new_password_of_the_csms_is_used_at_once_and_over_the_file_at_the_nex
             assert new not in str(station.control("trace")["frames"])
         with Station(tmp_path, "", text=text) as station:
             station.wait(lambda: station.control("status")["registration"] == "Accepted")
+
+
+def test_a_security_profile_that_cannot_work_falls_back_to_the_file(tmp_path: Path, csms: CsmsThread) -> None:
+    station = Station(tmp_path, csms.url, "2.0.1", identity="FALLBACK", more="")
+    station.state.mkdir()
+    Documents(str(station.state / "documents"), log=Log("error")).save(
+        "variables", {"SecurityCtrlr.SecurityProfile": "2"}
+    )
+    with station:
+        station.wait(lambda: station.control("status")["registration"] == "Accepted")
+        assert "begins as the station file says" in station.tail()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evse.clock import timestamp
 
 if TYPE_CHECKING:
-    from evse.csms.server import Connection
+    from evse.csms.connection import Connection
 
 Payload = dict[str, Any]
 Answer = Callable[["Connection", Payload], Payload]
