@@ -1,4 +1,5 @@
-"""OCPP 1.6: whatever happens in whatever order, statuses follow the table of §4.9 and transactions add up.
+"""OCPP 1.6: whatever happens in whatever order, statuses follow the table of §4.9 and tell the truth, each request is
+answered, and transactions add up.
 
 Days of random events at one or two connectors; the CSMS answers at once, refuses a card now and then.
 """
@@ -24,6 +25,7 @@ TRANSITIONS = {
     "Unavailable": "Available Preparing Charging SuspendedEV SuspendedEVSE Finishing Faulted",
     "Faulted": "Available Preparing Charging SuspendedEV SuspendedEVSE Finishing Unavailable",
 }
+IN_TRANSACTION = ("Charging", "SuspendedEV", "SuspendedEVSE")
 CARDS = ("ONE", "TWO", "THREE")
 FAULTS = ("GroundFailure", "EmergencyStop")
 
@@ -156,6 +158,19 @@ class Day:
                 assert status in TRANSITIONS[before].split(), (before, status, self.trail)
             self.status[connector] = status
 
+    def check(self) -> None:
+        """Nothing is on its way any more: what the CSMS was told last is so."""
+        self.station.advance(4)
+        self.take()
+        for evse in range(1, self.evses + 1):
+            status = self.status.get(evse, "Available")
+            outlet = self.station.sim.outlet(evse)
+            open = any(each["connector"] == evse and "stop" not in each for each in self.sessions.values())
+            assert outlet.contactor.closed == (status == "Charging"), (status, self.trail)
+            assert open == (status in IN_TRANSACTION), (status, self.trail)
+            assert not (status == "Available" and outlet.vehicle.plugged), self.trail
+            assert not (status == "Finishing" and not outlet.vehicle.plugged), self.trail
+
     def end(self) -> None:
         """Everybody leaves, everything is repaired: the books must be closed and right."""
         station = self.station
@@ -186,8 +201,13 @@ class Day:
 @pytest.mark.parametrize("seed", range(30))
 def test_statuses_follow_the_table(seed: int) -> None:
     day = Day(seed, outages=False)
+    day.station.replies.clear()
+    asked = day.station.asked
     for _ in range(60):
         day.step()
+        day.check()
+    day.wait(40)
+    assert len(day.station.replies) == day.station.asked - asked
     day.end()
 
 

@@ -80,7 +80,7 @@ class WholeStation:
         self.security_events: list[dict[str, Any]] = []  # answered at once: they belong to no case of the core
         self.effects: list[tuple[Any, ...]] = []  # those that leave the station: reboot, reconnect, clock
         self._open_id: str | None = None
-        self._asked = 0
+        self.asked = 0  # CALLs of the CSMS so far
         self._random = 0
         self._board_description = board_description or board()
         self._variables = variables or []
@@ -296,12 +296,12 @@ class WholeStation:
 
     def send(self, action: str, **payload: Any) -> None:
         """A CALL of the CSMS; `reply()` gives the frame that answers it."""
-        self._asked += 1
-        self.receive([2, f"csms-{self._asked}", action, payload])
+        self.asked += 1
+        self.receive([2, f"csms-{self.asked}", action, payload])
 
     def reply(self) -> list[Any] | None:
         """The frame that answered the last CALL of the CSMS, None if there is none yet."""
-        return self.replies.pop(f"csms-{self._asked}", None)
+        return self.replies.pop(f"csms-{self.asked}", None)
 
     def configure(self, **keys: Any) -> None:
         """ChangeConfiguration for each key, which must be accepted."""
