@@ -11,16 +11,18 @@ if TYPE_CHECKING:
     from typing import Any
 
 ID_TAG_LENGTH = 20
+# idTag of a transaction that was started without a token; the IdTokenEnum word of 2.x.
+NO_TOKEN = "NoAuthorization"
 # The measurands of 1.6 are the first of the table; what follows came later.
 _MEASURANDS = MEASURANDS[: MEASURANDS.index("RPM") + 1]
 _UNITS = ("Wh", "varh", "W", "var", "A", "V", "Celsius", "Percent")
 
 
 def id_tag(token: str, ctx: Any) -> str:
-    """A token as idTag: at most 20 characters, what is longer is cut and logged. [1.6 §7.28]"""
+    """A token as idTag: at most 20 characters, what is longer is cut and logged; none has a name. [1.6 §7.28]"""
     if len(token) > ID_TAG_LENGTH:
         ctx.log.warning("a token is too long for OCPP 1.6 and was cut", length=len(token))
-    return token[:ID_TAG_LENGTH]
+    return token[:ID_TAG_LENGTH] or NO_TOKEN
 
 
 def token_info(info: dict[str, Any]) -> dict[str, Any]:

@@ -266,6 +266,16 @@ def test_TC_CP_V16_007_cached_id() -> None:
     station.quiet()
 
 
+def test_free_vending() -> None:
+    """Charging without a card: the idTag says so, as an empty one would be nobody's."""
+    station = WholeStation(station={"free_vending": True})
+    station.plug()
+    station.expect_status("Preparing")
+    station.expect("StartTransaction", idTag="NoAuthorization")
+    station.expect_status("Charging")
+    station.quiet()
+
+
 def test_status_of_a_session_that_pauses() -> None:
     """SuspendedEV while the vehicle wants nothing, SuspendedEVSE while it may have nothing. [1.6 §4.9]"""
     station = WholeStation()

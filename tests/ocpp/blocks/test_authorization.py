@@ -626,7 +626,7 @@ def test_C02_FR_01_free_vending_charges_without_a_token(version: str) -> None:
     assert asked(driver) == 0
     assert is_charging(driver)
     if version == "1.6":
-        assert said[0][1]["idTag"] == ""
+        assert said[0][1]["idTag"] == "NoAuthorization"
     else:
         assert said[0][1]["idToken"] == {"idToken": "", "type": "NoAuthorization"}
     driver.unplug()
