@@ -214,15 +214,18 @@ class DeviceModel:
         """(SetVariableStatus, (reason code, text) or None) of a SetVariableData; an accepted one is durable. [B05]"""
         return self.write_all([item], guarded)[0]
 
-    def write_all(self, items: list[dict[str, Any]], guarded: bool = False) -> list[tuple[str, tuple[str, str] | None]]:
+    def write_all(
+        self, items: list[dict[str, Any]], guarded: bool = False, phases: bool = False
+    ) -> list[tuple[str, tuple[str, str] | None]]:
         """As `write`, for each; all that are accepted become durable by one write, or none of them is accepted.
 
-        `guarded`: a ReadOnly variable may be written where a validator checks the step.
+        `guarded`: a ReadOnly variable may be written where a validator checks the step. `phases`: a measurand may name
+        its phase.
         """
         results: list[tuple[str, tuple[str, str] | None]] = []
         changes: list[tuple[Found, str, str | None]] = []
         for item in items:
-            status, reason, change = self._permit(item, guarded)
+            status, reason, change = self._permit(item, guarded, phases)
             results.append((status, reason))
             if change is not None:
                 changes.append(change)
@@ -318,7 +321,7 @@ class DeviceModel:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _permit(self, item: dict[str, Any], guarded: bool) -> tuple[str, tuple[str, str] | None, Any]:
+    def _permit(self, item: dict[str, Any], guarded: bool, phases: bool) -> tuple[str, tuple[str, str] | None, Any]:
         """(status, reason, what is to be changed or None) of one SetVariableData."""
         found = self._locate(item)
         if isinstance(found, str):
@@ -334,7 +337,7 @@ class DeviceModel:
         value = item["attributeValue"]
         if len(value) > (self.integer("DeviceDataCtrlr", "ConfigurationValueSize") or VALUE_SIZE):
             return "Rejected", ("TooLargeElement", "the value is too long"), None
-        value, refusal = check(row, value)
+        value, refusal = check(row, value, phases)
         if refusal is not None:
             return "Rejected", refusal, None  # [B05.FR.07] [B05.FR.08]
         status, reason = "Accepted", None

@@ -71,7 +71,8 @@ class KeyView:
             items += self._items(row, variable, evse, value)
         if not items:
             return "Rejected"
-        statuses = {status for status, _ in self._model.write_all(items, guarded=row[VIEW] == "guarded")}
+        results = self._model.write_all(items, guarded=row[VIEW] == "guarded", phases=row[VIEW] == "measurands")
+        statuses = {status for status, _ in results}
         return STATUS.get(statuses.pop(), "Rejected") if len(statuses) == 1 else "Rejected"
 
     def _row(self, key: str) -> KeyRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evse.ocpp.datetext import is_date_time
+from evse.ocpp.meter_values import PHASES
 from evse.ocpp.variable_row import ELEMENTS, LEAST, MOST, TYPE, VALUES
 
 TYPE_CHECKING = False
@@ -23,11 +24,14 @@ def wire_type(row: Row) -> str:
     return "string" if kind in ("passwordString", "identifierString") else kind
 
 
-def check(row: Row, value: str) -> tuple[str, Refusal | None]:
-    """(the value as it is kept, None), or (value, why it is refused). List elements lose the blanks around them."""
+def check(row: Row, value: str, phases: bool = False) -> tuple[str, Refusal | None]:
+    """(the value as it is kept, None), or (value, why it is refused). List elements lose the blanks around them.
+
+    `phases`: an element may also name a phase, as in Voltage.L1.
+    """
     kind = row[TYPE]
     if kind in LISTS:
-        return _check_list(row, value)
+        return _check_list(row, value, phases)
     if kind == "integer" or kind == "decimal":
         return value, _check_number(row, value)
     if kind == "boolean":
@@ -60,7 +64,7 @@ def _check_number(row: Row, value: str) -> Refusal | None:
     return _out_of_range(row, float(value), "")
 
 
-def _check_list(row: Row, value: str) -> tuple[str, Refusal | None]:
+def _check_list(row: Row, value: str, phases: bool) -> tuple[str, Refusal | None]:
     elements = [element.strip() for element in value.split(",")] if value.strip() else []
     value = ",".join(elements)
     if not elements and row[TYPE] == "SequenceList":
@@ -71,7 +75,9 @@ def _check_list(row: Row, value: str) -> tuple[str, Refusal | None]:
         return value, ("InvalidValue", "an element stands twice")
     known = None if row[VALUES] is None else row[VALUES].split(",")
     for element in elements:
-        if not element or (known is not None and element not in known):
+        head, _, tail = element.rpartition(".")
+        name = head if phases and tail in PHASES else element
+        if not element or (known is not None and name not in known):
             return value, ("ValueOutOfRange", f"{element[:50]!r} is not supported")
     return value, _out_of_range(row, len(value), " characters")
 

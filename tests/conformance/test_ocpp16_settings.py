@@ -83,6 +83,7 @@ def test_TC_CP_V16_040_1_unknown_key() -> None:
         ("MeterValueSampleInterval", "often"),
         ("LocalPreAuthorize", "perhaps"),
         ("MeterValuesSampledData", ENERGY + ",Nonsense"),
+        ("MeterValuesSampledData", "Voltage.L4"),
         ("NumberOfConnectors", "7"),
         ("ConnectorPhaseRotation", "0.XYZ"),
     ],
@@ -148,6 +149,17 @@ def test_TC_CP_V16_070_sampled_meter_values() -> None:
     station.expect_status("Finishing")
     station.advance(60)
     station.quiet()
+
+
+def test_measurand_of_one_phase() -> None:
+    """A measurand with its phase: the value of that phase only. [1.6 §9.1.17]"""
+    station = WholeStation()
+    station.configure(MeterValuesSampledData="Voltage.L1, Current.Import.L3", MeterValueSampleInterval=5)
+    assert station.key("MeterValuesSampledData") == "Voltage.L1,Current.Import.L3"
+    station.charge()
+    station.advance(5)
+    values = station.expect("MeterValues")["meterValue"][0]["sampledValue"]
+    assert [(value["measurand"], value["phase"]) for value in values] == [("Voltage", "L1-N"), ("Current.Import", "L3")]
 
 
 def test_TC_CP_V16_071_clock_aligned_meter_values() -> None:

@@ -31,7 +31,7 @@ DATA_TYPES = (
 # VariableAttributeType.value and VariableCharacteristicsType.valuesList
 VALUE_LENGTH = 2500
 VALUES_LENGTH = 1000
-VIEWS = ("", "elements", "most", "phases", "rotations", "connectors", "units", "guarded", "fixed")
+VIEWS = ("", "elements", "most", "phases", "rotations", "connectors", "units", "measurands", "guarded", "fixed")
 
 
 def text(name: str) -> str:
