@@ -19,8 +19,8 @@ from typing import Any
 
 from evse.clock import timestamp
 from evse.csms.answers import answer
+from evse.csms.connection import SILENCE, tables
 from evse.csms.ledger import Ledger
-from evse.csms.server import SILENCE, tables
 from evse.ocpp.schema import SchemaError
 
 IDENTITY = "CS001"
