@@ -32,7 +32,7 @@ DRIVERS = {
         "chargebyte-mcu": "hal.drivers.safety_mcu:Contactor",
     },
     "lock": {"simulated": "hal.simulated.devices:CableLock", "motor": "hal.drivers.gpio_lock:CableLock"},
-    "meter": {"simulated": "hal.simulated.meter:Meter"},
+    "meter": {"simulated": "hal.simulated.meter:Meter", "modbus": "hal.drivers.modbus_meter:make_meter"},
     "reader": {
         "simulated": "hal.simulated.devices:TokenReader",
         "pn532-uart": "hal.drivers.pn532:Uart",

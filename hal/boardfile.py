@@ -298,6 +298,7 @@ def _unfit(kind: str, value: Any) -> str | None:
     fits: dict[str, Callable[[], bool]] = {
         "text": lambda: isinstance(value, str) and value != "",
         "flag": lambda: isinstance(value, bool),
+        "compiled": lambda: isinstance(value, dict),
         "texts": lambda: bool(value) and all(isinstance(item, str) and item for item in _texts(value)),
         "numbers": lambda: isinstance(value, list) and all(type(item) is int for item in value),
         "bits": lambda: _is_pair(value) and 0 <= value[0] < 64 and 1 <= value[1] <= 8 and value[0] + value[1] <= 64

@@ -11,6 +11,7 @@ A kind is a word, `!` behind it if the member must be there:
     bits                                    [lowest bit, number of bits]
     numbers                                 a list of whole numbers
     thresholds                              [[from, value], ...], rising
+    compiled                                put there by the front end (hal/meterfile.py)
 """
 
 from __future__ import annotations
@@ -101,6 +102,11 @@ OPTIONS: dict[tuple[str, str], Kinds] = {
     ("sensor", "rcd"): {
         **_INPUT, "fault": _FAULT, "test": "out", "reset": "out", "test_timeout_ms": "number 20..10000",
         "test_interval_h": "number 0.1..8760",
+    },
+    ("meter", "modbus"): {
+        "port": "serial!", "unit": "whole 1..247!", "model": "text!", "interval_s": "number 0.1..3600",
+        "timeout_s": "number 0.02..10", "attempts": "whole 1..10", "signing": "flag", "user_text": "text",
+        "public_key": "text", "map": "compiled",
     },
     ("reader", "simulated"): _SIMULATED,
     ("reader", "pn532-uart"): {**_CARDS, "port": "serial!"},

@@ -54,7 +54,12 @@ if TYPE_CHECKING:
         def unlock(self) -> None: ...
 
     class Meter(Device, Protocol):
-        """Reports readings by itself at its interval."""
+        """Reports readings by itself at its interval.
+
+        One that signs has besides: `begin()`, energy is about to flow; `end()`, the session is over, instead of the
+        last `read()`; `signing_s`, the most that the reading after it takes longer. `problem`, if a driver has it: why
+        there is no reading, None where there is.
+        """
 
         def read(self) -> None:
             """Asks for a reading that is newer than this call."""

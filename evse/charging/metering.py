@@ -95,14 +95,28 @@ class Metering:
         """The greatest current of any phase in the latest reading, 0 before the first."""
         return max((amps for (name, _), amps in self.values.items() if name == "Current.Import"), default=0.0)
 
+    def begin(self) -> None:
+        """Energy may flow from now on: a meter that signs makes its first record."""
+        if hasattr(self._meter, "begin"):
+            self._meter.begin()
+
     def fresh(self, done: Callable[[], Any]) -> None:
-        """Calls `done()` once a reading newer than now was taken (see `taken`), or after FRESH_S without one."""
+        """Calls `done()` once a reading newer than now was taken (see `taken`), or after FRESH_S without one.
+
+        A meter that signs makes its last record for it, and is waited for so much longer.
+        """
         self._fresh = done
         if self._meter is None:
             self._limit = self._timers.at(self._clock.now(), self.taken)
             return
-        self._limit = self._timers.at(self._clock.now() + FRESH_S, self.taken)
-        self._meter.read()
+        limit_s = FRESH_S + getattr(self._meter, "signing_s", 0.0)
+        self._limit = self._timers.at(self._clock.now() + limit_s, self.taken)
+        getattr(self._meter, "end", self._meter.read)()
+
+    def why(self) -> str:
+        """What the meter's driver knows of its last failure, "" for nothing."""
+        problem = getattr(self._meter, "problem", None)
+        return f": {problem}" if problem else ""
 
     def taken(self) -> None:
         """Ends the wait for a fresh reading; to be called after each reading."""

@@ -218,7 +218,7 @@ class ChargingController:
 
     def _silent(self, silent: bool) -> None:
         if silent:
-            self.faults.find("MeterSilent", f"no reading for {self._devices.loss_s:g} s")
+            self.faults.find("MeterSilent", f"no reading for {self._devices.loss_s:g} s{self.metering.why()}")
         else:
             self.faults.clear_own("MeterSilent")
 
@@ -353,6 +353,7 @@ class ChargingController:
             self._told_closed = closed
             if closed:
                 self._closed_when = self._clock.now()
+                self.metering.begin()
             self._devices.contactor.switch(closed)
         if offer is not None:
             offered_a = self.limits.offer_a() if offer and self._may_offer() else None

@@ -1,0 +1,584 @@
+"""Modbus meters: every map against a pymodbus server, and what a line does to them."""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymodbus.constants import ExcCodes
+
+from hal import meterfile
+from hal.board import Board
+from hal.boardfile import check
+from hal.drivers.modbus_meter import REGISTER, ModbusMeter, decode, make_meter
+from hal.interfaces import HalError
+from tests.support.fakeloop import FakeLoop
+from tests.support.modbusline import ModbusLine, encode
+from tests.support.outlets import Post, board_file
+
+Table = dict[str, Any]
+DIRECTORY = Path(meterfile.DIRECTORY)
+MODELS = meterfile.names()
+BAUD = 115200
+
+
+def source(model: str) -> Table:
+    return tomllib.loads((DIRECTORY / f"{model}.toml").read_text())
+
+
+def fill(model: str, truth: dict[str, float]) -> dict[int, dict[int, int]]:
+    """What the registers of a meter hold when it measures `truth` (name in the file -> value)."""
+    table = source(model)
+    registers: dict[int, dict[int, int]] = {3: {}, 4: {}}
+    for name, value in table["values"].items():
+        function = value.get("function", table.get("function", 3))
+        raw = truth[name] / value.get("scale", 1)
+        if "scale_at" in value:
+            registers[function][value["scale_at"]] = encode(-1, "int16")[0]
+            raw *= 10
+        words = encode(raw, value.get("type", table.get("type")), table.get("words", "big"))
+        registers[function].update(enumerate(words, value["at"]))
+    if table.get("gap"):
+        for spots in registers.values():
+            for first in sorted(spots):
+                for gap in range(first + 1, first + 1 + table["gap"]):
+                    spots.setdefault(gap, 0)
+    return registers
+
+
+def measured(model: str, sign: int) -> tuple[dict[str, float], dict[tuple[str, str | None], float]]:
+    """Values that differ for each name, and the readings that must come of them."""
+    truth: dict[str, float] = {}
+    wanted: dict[tuple[str, str | None], float] = {}
+    for number, (name, value) in enumerate(source(model)["values"].items(), 1):
+        measurand, phase = meterfile.split_name(name)
+        amount = {"Energy": 1_000_000.0 + 1000 * number, "Voltage": 200.0 + number, "Power": 1000.0 + 10 * number}.get(
+            measurand.split(".")[0], float(number)
+        )
+        if measurand == "Power.Factor":
+            amount = 0.5
+        if measurand in ("Power.Active", "Power.Reactive", "Current") and not is_unsigned(model, value):
+            truth[name] = sign * amount
+        else:
+            truth[name] = amount
+        if measurand == "Current":
+            wanted["Current.Import", phase] = amount
+        elif measurand in ("Power.Active", "Power.Reactive"):
+            wanted[measurand + ".Import", phase] = max(truth[name], 0.0)
+            wanted[measurand + ".Export", phase] = max(-truth[name], 0.0)
+        else:
+            wanted[measurand, phase] = truth[name]
+    return truth, wanted
+
+
+def is_unsigned(model: str, value: Table) -> bool:
+    type = value.get("type", source(model).get("type", ""))
+    return type.startswith("uint") or type == "decimal32"
+
+
+def pass_time(loop: FakeLoop, bus: Any) -> None:
+    """Moves the clock: quickly, but not while an answer may be on its way."""
+    asking = bus._active is not None
+    loop.run_once(0.002 if asking else 0)
+    loop.advance(0.004 if asking else 0.02)
+
+
+class Rig:
+    """Meters of a board on a line, on a loop whose clock moves as fast as the line needs it."""
+
+    def __init__(self, line: ModbusLine, **port: Any) -> None:
+        self.line = line
+        self.loop = FakeLoop()
+        self.board = Board("rig")
+        self.board.resources = {"serial": {"bus": {"device": line.device, "baud": BAUD, **port}}}
+        self.meters: list[ModbusMeter] = []
+        self.readings: list[dict[tuple[str, str | None], float]] = []
+        self.events: list[tuple[Any, ...]] = []
+
+    def meter(self, model: str, unit: int = 1, **options: Any) -> ModbusMeter:
+        meter = make_meter({"port": "bus", "unit": unit, "model": model, **options}, 1, self.board)
+        self.meters.append(meter)
+        meter.start(self.loop, self.hear)
+        return meter
+
+    def hear(self, event: str, *values: Any) -> None:
+        if event == "reading":
+            self.readings.append(values[0])
+        self.events.append((event, *values))
+
+    def until(self, condition: Any, limit_s: float = 30.0) -> None:
+        end = self.loop.now + limit_s
+        while not condition():
+            assert self.loop.now < end, "what was waited for did not happen"
+            pass_time(self.loop, self.meters[0]._bus)
+
+    def reading(self) -> dict[tuple[str, str | None], float]:
+        """The next reading."""
+        count = len(self.readings)
+        self.until(lambda: len(self.readings) > count)
+        return self.readings[-1]
+
+    def close(self) -> None:
+        for meter in self.meters:
+            meter.close()
+            meter.close()
+        self.loop.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ModbusLine]:
+    with ModbusLine({1: {3: {}, 4: {}}, 2: {3: {}, 4: {}}}) as line:
+        yield line
+
+
+@pytest.fixture
+def line(server: ModbusLine) -> Iterator[ModbusLine]:
+    unchanged = (server.to_server, server.to_master)
+    yield server
+    server.to_server, server.to_master = unchanged
+    server.echo = False
+    server.refuse.clear()
+    server.asked.clear()
+
+
+@pytest.fixture
+def rig(line: ModbusLine) -> Iterator[Rig]:
+    rig = Rig(line)
+    yield rig
+    rig.close()
+
+
+# Maps
+
+
+def test_there_are_maps_enough() -> None:
+    assert len(MODELS) >= 25
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("model", MODELS)
+def test_what_is_measured_is_read(rig: Rig, model: str, sign: int) -> None:
+    truth, wanted = measured(model, sign)
+    rig.line.registers[1] = fill(model, truth)
+    rig.meter(model, signing=False)
+    got = rig.reading()
+    assert got.keys() == wanted.keys()
+    assert got == {key: pytest.approx(value, rel=1e-6, abs=1e-3) for key, value in wanted.items()}
+    blocks = meterfile.load(model)["blocks"]
+    assert len(rig.line.asked) == len(blocks)
+    assert all(count <= source(model).get("max_registers", 125) for _, _, _, count in rig.line.asked)
+
+
+@pytest.mark.parametrize(
+    "model", ["eastron-sdm630", "eastron-sdm72d-m-v2", "eastron-sdm230", "eastron-sdm54", "bauer-bsm-ws36a"]
+)
+def test_one_request_where_the_map_allows(model: str) -> None:
+    assert len(meterfile.load(model)["blocks"]) == 1
+
+
+def test_recorded_frames_of_makers() -> None:
+    """[Eastron SDM630 protocol description; a recorded ET112 frame]"""
+    for model, answer, volts in (
+        ("eastron-sdm630", "43663334", 230.2),
+        ("carlo-gavazzi-et112", "091b0000", 233.1),
+    ):
+        map = meterfile.load(model)
+        data = bytes.fromhex(answer)
+        answers = [(data + bytes(2 * block[2]))[: 2 * block[2]] for block in map["blocks"]]
+        assert decode(map, answers)["Voltage", "L1-N"] == pytest.approx(volts)
+
+
+def test_values_are_exact_where_decimals_are() -> None:
+    map = meterfile.compile_map({"name": "x", "type": "uint32", "values": {REGISTER[0]: {"at": 0, "scale": 0.1}}})
+    assert decode(map, [(2301).to_bytes(4, "big")]) == {REGISTER: 230.1}
+
+
+@pytest.mark.parametrize(
+    ("type", "missing", "raw", "there"),
+    [
+        ("uint32", ["ones"], "ffffffff", False),
+        ("uint32", ["ones"], "fffffffe", True),
+        ("int32", ["ones"], "7fffffff", False),
+        ("int16", ["least"], "8000", False),
+        ("uint16", ["least"], "8000", True),
+        ("uint16", [7], "0007", False),
+        ("float32", [], "7fc00000", False),
+        ("float32", [], "ff800000", False),
+        ("float64", [], "7ff0000000000000", False),
+    ],
+)
+def test_not_available_is_left_out(type: str, missing: list[Any], raw: str, there: bool) -> None:
+    values = {REGISTER[0]: {"at": 0, "type": "uint16", "missing": []}, "Frequency": {"at": 1, "type": type}}
+    map = meterfile.compile_map({"name": "x", "missing": missing, "values": values})
+    got = decode(map, [b"\0\1" + bytes.fromhex(raw)])
+    assert got[REGISTER] == 1.0 and (("Frequency", None) in got) == there
+
+
+@pytest.mark.parametrize(("exponent", "wanted"), [(-1, 12.3), (0, 123.0), (3, 123000.0), (-32768, None), (11, None)])
+def test_scale_register(exponent: int, wanted: float | None) -> None:
+    values = {REGISTER[0]: {"at": 0, "type": "uint16"}, "Frequency": {"at": 1, "type": "int16", "scale_at": 2}}
+    map = meterfile.compile_map({"name": "x", "values": values})
+    got = decode(map, [bytes((0, 1, 0, 123)) + exponent.to_bytes(2, "big", signed=True)])
+    assert got.get(("Frequency", None)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("type", "raw", "wanted"),
+    [
+        ("decimal32", "fe000901", 23.05),
+        ("decimal32", "ffffffff", 1677721.5),
+        ("signed_decimal32", "ff800000", -838860.8),
+        ("signed_decimal32", "02ffffff", -100.0),
+        ("decimal32", "00000000", 0.0),
+    ],
+)
+def test_decimal_exponent_and_mantissa(type: str, raw: str, wanted: float) -> None:
+    values = {REGISTER[0]: {"at": 0, "type": "uint16"}, "Frequency": {"at": 1, "type": type}}
+    map = meterfile.compile_map({"name": "x", "values": values})
+    assert decode(map, [b"\0\1" + bytes.fromhex(raw)])["Frequency", None] == pytest.approx(wanted)
+
+
+@given(st.sampled_from(MODELS), st.data())
+def test_no_registers_make_the_decoder_fail(model: str, data: Any) -> None:
+    map = meterfile.load(model)
+    answers = [
+        data.draw(st.one_of(st.none(), st.binary(min_size=2 * block[2], max_size=2 * block[2])))
+        for block in map["blocks"]
+    ]
+    for value in decode(map, answers).values():
+        assert value - value == 0
+
+
+# The line
+
+
+def test_thirty_percent_of_answers_are_broken(rig: Rig) -> None:
+    model = "schneider-iem3155"
+    truth, wanted = measured(model, 1)
+    rig.line.registers[1] = fill(model, truth)
+    dice = random.Random(3)
+    broken = []
+
+    def damage(data: bytes) -> bytes:
+        if dice.random() >= 0.3:
+            return data
+        broken.append(data)
+        at = dice.randrange(len(data))
+        kind = dice.randrange(3)
+        if kind == 0:
+            return data[:at] + bytes((data[at] ^ 1 << dice.randrange(8),)) + data[at + 1 :]
+        return data[:at] if kind == 1 else bytes((dice.randrange(256),)) + data[:-1]
+
+    rig.line.to_master = damage
+    rig.meter(model)
+    for _ in range(20):
+        assert rig.reading() == {key: pytest.approx(value, rel=1e-6) for key, value in wanted.items()}
+    assert len(broken) > 20
+
+
+def test_two_units_of_two_makes_on_one_bus(rig: Rig) -> None:
+    for unit, model in ((1, "eltako-dsz15"), (2, "abb-b23")):
+        truth, _ = measured(model, 1)
+        truth[REGISTER[0]] += unit * 10
+        rig.line.registers[unit] = fill(model, truth)
+        rig.meter(model, unit)
+    for _ in range(6):
+        rig.reading()
+    assert [reading[REGISTER] for reading in rig.readings] == [1_001_010.0, 1_001_020.0] * 3
+
+
+def test_a_silent_unit_leaves_the_other_its_interval(rig: Rig) -> None:
+    truth, _ = measured("eastron-sdm630", 1)
+    rig.line.registers[1] = fill("eastron-sdm630", truth)
+    rig.meter("eastron-sdm630", 1)
+    silent = rig.meter("eastron-sdm630", 77)
+    start = rig.loop.now
+    for _ in range(10):
+        rig.reading()
+    assert rig.loop.now - start < 12
+    assert silent.problem == "unit 77: no answer within 0.5 s"
+
+
+def test_register_that_a_version_lacks_is_done_without(rig: Rig) -> None:
+    model = "carlo-gavazzi-em24"
+    truth, wanted = measured(model, 1)
+    registers = fill(model, truth)
+    del registers[4][0x5C], registers[4][0x5D]
+    rig.line.registers[1] = registers
+    rig.meter(model)
+    del wanted["Energy.Active.Export.Register", None]
+    assert rig.reading().keys() == wanted.keys()
+    rig.line.asked.clear()
+    rig.reading()
+    assert 0x5C not in [address for _, _, address, _ in rig.line.asked]
+
+
+def test_refused_register_is_named(rig: Rig) -> None:
+    rig.line.registers[1] = {3: {}, 4: {}}
+    meter = rig.meter("eastron-sdm630")
+    rig.until(lambda: meter.problem)
+    assert meter.problem == "unit 1: exception 2 (illegal data address)" and rig.readings == []
+
+
+def test_busy_meter_is_asked_again(rig: Rig) -> None:
+    truth, _ = measured("eastron-sdm630", 1)
+    rig.line.registers[1] = fill("eastron-sdm630", truth)
+    rig.line.refuse[1] = ExcCodes.DEVICE_BUSY
+    meter = rig.meter("eastron-sdm630")
+    rig.until(lambda: meter.problem)
+    assert len(rig.line.asked) == 3
+    rig.line.refuse.clear()
+    rig.reading()
+    assert meter.problem is None
+
+
+def test_missing_energy_register_is_no_reading(rig: Rig) -> None:
+    truth, _ = measured("abb-b23", 1)
+    registers = fill("abb-b23", truth)
+    registers[3].update(dict.fromkeys(range(0x5000, 0x5004), 0xFFFF))
+    rig.line.registers[1] = registers
+    meter = rig.meter("abb-b23")
+    rig.until(lambda: meter.problem)
+    assert meter.problem == "unit 1: the energy register is not available" and rig.readings == []
+
+
+def test_echo_of_the_line_does_no_harm(rig: Rig) -> None:
+    truth, wanted = measured("eastron-sdm630", 1)
+    rig.line.registers[1] = fill("eastron-sdm630", truth)
+    rig.line.echo = True
+    rig.meter("eastron-sdm630")
+    assert rig.reading()[REGISTER] == wanted[REGISTER]
+
+
+def test_asked_for_reading_is_newer_than_the_question(rig: Rig) -> None:
+    model = "schneider-iem3155"
+    truth, _ = measured(model, 1)
+    rig.line.registers[1] = fill(model, truth)
+    meter = rig.meter(model, interval_s=3600)
+    rig.until(lambda: rig.line.asked)  # a round is under way
+    truth[REGISTER[0]] = 2_000_000.0
+    rig.line.registers[1] = fill(model, truth)
+    meter.read()
+    meter.read()
+    assert rig.reading()[REGISTER] == 2_000_000.0
+    truth[REGISTER[0]] = 3_000_000.0
+    rig.line.registers[1] = fill(model, truth)
+    meter.read()
+    assert rig.reading()[REGISTER] == 3_000_000.0
+    assert len(rig.readings) == 2
+
+
+def test_even_parity_on_both_ends() -> None:
+    truth, wanted = measured("orno-or-we-516", 1)
+    with ModbusLine({1: fill("orno-or-we-516", truth)}) as line:
+        rig = Rig(line, parity="E")
+        rig.meter("orno-or-we-516")
+        assert rig.reading() == {key: pytest.approx(value, rel=1e-6) for key, value in wanted.items()}
+        rig.close()
+
+
+def test_closed_meter_says_nothing(rig: Rig) -> None:
+    truth, _ = measured("eastron-sdm630", 1)
+    rig.line.registers[1] = fill("eastron-sdm630", truth)
+    meter = rig.meter("eastron-sdm630")
+    meter.close()
+    meter.read()
+    rig.loop.advance(5)
+    assert rig.events == []
+
+
+# The station
+
+
+def station_board(line: ModbusLine, **meter: Any) -> Table:
+    board = board_file("simulated-ac-1")
+    board["serial"] = {"bus": {"device": line.device, "baud": BAUD}}
+    id = board["evse"][0]["meter"]
+    board["meter"] = [{"id": id, "driver": "modbus", "model": "eltako-dsz15", "port": "bus", "unit": 1, **meter}]
+    return board
+
+
+class Station(Post):
+    """One EVSE with simulated hardware and a real meter."""
+
+    def __init__(self, line: ModbusLine, **meter: Any) -> None:
+        self.description = station_board(line, **meter)
+        assert check(self.description) == []
+        super().__init__(self.description)
+
+    def drive(self, seconds: float) -> None:
+        """Lets time pass no faster than the line answers."""
+        end = self.loop.now + seconds
+        while self.loop.now < end:
+            pass_time(self.loop, self.board.evses[1].meter._bus)
+
+
+def charging_station(line: ModbusLine, **meter: Any) -> Station:
+    truth, _ = measured("eltako-dsz15", 1)
+    truth.update({name: 0.0 for name in truth if name.startswith("Current")})
+    line.registers[1] = fill("eltako-dsz15", truth)
+    station = Station(line, **meter)
+    station.drive(0.5)
+    station.charge()
+    return station
+
+
+def test_unplugged_meter_ends_the_session_where_the_board_says_stop(line: ModbusLine) -> None:
+    station = charging_station(line, loss_s=3)
+    line.to_server = lambda data: b""
+    station.drive(2.5)
+    assert station[1].state == "charging"
+    station.drive(4)
+    fault = ("fault", "MeterSilent", "no reading for 3 s: unit 1: no answer within 0.5 s")
+    facts = station.facts()
+    assert fault in facts and ("stopped", "Other") in facts
+    assert not station[1].closed
+    line.to_server = lambda data: data
+    station.drive(4)
+    assert ("cleared", "MeterSilent") in station.facts()
+    station[1].close()
+
+
+def test_unplugged_meter_leaves_the_session_where_the_board_says_continue(line: ModbusLine) -> None:
+    station = charging_station(line, loss_s=3, on_loss="continue")
+    line.to_server = lambda data: b""
+    station.drive(6)
+    assert [fact[:2] for fact in station.facts()] == [("fault", "MeterSilent")]
+    assert station[1].closed
+    assert station[1].metering.age_s() > 5
+    station[1].close()
+
+
+def test_register_that_rolls_over_goes_on_within_a_session(line: ModbusLine) -> None:
+    station = charging_station(line)
+    at = source("eltako-dsz15")["values"][REGISTER[0]]["at"]
+    for raw in (0xFFFFFFFE, 0xFFFFFFFF, 0x00000000, 0x00000002):
+        line.registers[1][4].update(enumerate(encode(raw, "uint32"), at))
+        station.drive(1.1)
+    # What was counted between the last reading before and the first after it is not known.
+    assert station[1].metering.values[REGISTER] == (0xFFFFFFFF + 2) * 10
+    station[1].close()
+
+
+# Files
+
+
+def compiled(**changes: Any) -> Table:
+    table = {"name": "x", "type": "uint16", "values": {REGISTER[0]: {"at": 0}, "Frequency": {"at": 9}}, **changes}
+    return meterfile.compile_map(table)
+
+
+def values(name: str, **value: Any) -> Table:
+    return {"values": {REGISTER[0]: {"at": 0}, name: value}}
+
+
+WRONG = [
+    ({"nam": "x"}, "file: 'nam' is unknown; did you mean 'name'?"),
+    ({"words": "middle"}, 'words must be "big"'),
+    ({"type": "int12"}, "file: there is no type 'int12'; did you mean 'int"),
+    ({"type": None}, "file: type cannot be None"),
+    ({"function": 5}, "function must be 3 (holding registers) or 4"),
+    ({"max_registers": 126}, "max_registers must be from 1 to 125"),
+    ({"gap": True}, "gap cannot be True"),
+    ({"missing": ["two"]}, "missing holds whole numbers"),
+    ({"serial": {"bauds": 1}}, "[serial]: 'bauds' is unknown; did you mean 'baud'?"),
+    ({"values": {}}, f"{REGISTER[0]} is missing"),
+    ({"values": {REGISTER[0]: {"at": 0, "optional": True}}}, "cannot be optional"),
+    ({"values": {REGISTER[0]: 5}}, "must be a table"),
+    (values("Voltag.L1-N", at=1), "[values] Voltag.L1-N: no measurand; did you mean 'Voltage'?"),
+    (values("Voltage.L1", at=1), "Voltage is between two conductors"),
+    (values("Current.L1-N", at=1), "all else on one"),
+    (values("Frequency"), "[values] Frequency: at is missing"),
+    (values("Frequency", at=65536), "at must be an address"),
+    (values("Frequency", at=65535, type="uint32"), "at must be an address"),
+    (values("Frequency", at=-1), "at must be an address"),
+    (values("Frequency", at=1, scale=10, scale_at=3), "exclude each other"),
+    (values("Frequency", at=1, scal=10), "'scal' is unknown; did you mean 'scale'?"),
+    ({"identity": [{"at": 1}]}, "[[identity]] 1: type is missing"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), WRONG, ids=[words for _, words in WRONG])
+def test_what_is_wrong_in_a_map(changes: Table, words: str) -> None:
+    with pytest.raises(HalError) as caught:
+        compiled(**changes)
+    assert words in caught.value.detail
+
+
+def test_value_without_a_type() -> None:
+    with pytest.raises(HalError, match="Register: type is missing"):
+        meterfile.compile_map({"name": "x", "values": {REGISTER[0]: {"at": 0}}})
+
+
+def test_requests_are_as_few_as_the_map_allows() -> None:
+    blocks = [block[:3] for block in compiled()["blocks"]]
+    assert blocks == [(3, 0, 1), (3, 9, 1)]
+    assert [block[:3] for block in compiled(gap=8)["blocks"]] == [(3, 0, 10)]
+    assert [block[:3] for block in compiled(gap=8, max_registers=9)["blocks"]] == [(3, 0, 1), (3, 9, 1)]
+
+
+def test_model_that_there_is_not() -> None:
+    with pytest.raises(HalError, match="no meter model 'eastron-sdm63'; did you mean 'eastron-sdm630'"):
+        meterfile.load("eastron-sdm63")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"name = ", "own.toml: Invalid value"), (b"\xff", "own.toml: 'utf-8'"), (b"name = 1", "name cannot be 1")],
+)
+def test_file_of_ones_own_that_is_broken(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_bytes(content)
+    with pytest.raises(HalError, match=words):
+        meterfile.load(str(path))
+    with pytest.raises(HalError, match=r"none\.toml: No such file"):
+        meterfile.load(str(tmp_path / "none.toml"))
+
+
+def test_file_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text((DIRECTORY / "abb-b23.toml").read_text())
+    assert meterfile.load(str(path)) == meterfile.load("abb-b23")
+
+
+def test_maps_are_compiled_into_the_board(line: ModbusLine) -> None:
+    import marshal
+
+    board = station_board(line)
+    assert meterfile.compile_meters(board) == []
+    assert marshal.loads(marshal.dumps(board))["meter"][0]["map"]["name"] == "Eltako DSZ15DZMOD"
+    assert check(board) == []
+    assert meterfile.compile_meters(board_file("simulated-ac-1")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model": "eltako"}, "no meter model 'eltako'"),
+        ({"user_text": "x"}, "user_text is for meters that sign"),
+        ({"model": "iskra-wm3m4", "user_text": "x" * 1025}, "user_text can have 1024 bytes"),
+        ({"model": "bauer-bsm-ws36a", "public_key": "xyz"}, "public_key must be hexadecimal"),
+    ],
+)
+def test_meters_of_a_board_that_cannot_be(line: ModbusLine, changes: Table, words: str) -> None:
+    (problem,) = meterfile.compile_meters(station_board(line, **changes))
+    assert words in problem and problem.startswith("[[meter]] ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"unit": 248}, "unit must be from 1 to 247"),
+        ({"port": "bas"}, "there is no [serial.bas]; did you mean 'bus'?"),
+        ({"modell": "x"}, "'modell' is unknown; did you mean 'model'?"),
+        ({"interval_s": 0}, "interval_s must be from 0.1 to 3600"),
+    ],
+)
+def test_meter_tables_that_cannot_be(line: ModbusLine, changes: Table, words: str) -> None:
+    assert any(words in problem for problem in check(station_board(line, **changes)))
