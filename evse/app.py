@@ -108,8 +108,9 @@ class Station:
         return time.time() + self.utc_offset_s
 
     def set_utc(self, at: float) -> None:
-        """Sets the simulated clock so that the station believes it to be `at`."""
-        self.utc_offset_s += at - self.clock.resolve(self.clock.stamp())
+        """Sets the simulated clock so that the station believes it to be `at`, until the CSMS says otherwise."""
+        self.clock.forget()
+        self.utc_offset_s += at - self.system_utc()
 
     # Life
 

@@ -64,6 +64,10 @@ class Clock:
             self._anchor_s = at - self._monotonic()
         return known is None or abs(known - at) > CORRECTION_S
 
+    def forget(self) -> None:
+        """Somebody set the system clock on purpose: it counts again, whatever the CSMS said before."""
+        self._anchor_s = None
+
     def stamp(self) -> int | list[str | int]:
         """The present as a value for the journal: UTC milliseconds, or [boot, monotonic milliseconds]."""
         at = self.utc()

@@ -135,3 +135,11 @@ def test_cancelled_timers_do_not_pile_up() -> None:
         timers.at(30, print).cancel()
     assert len(timers._heap) < 100
     assert timers.next() == keep.when
+
+
+def test_a_clock_that_is_set_by_hand_counts_again() -> None:
+    system = [1_900_000_000.0]
+    clock = Clock(lambda: 100.0, lambda: system[0])
+    assert clock.learn(1_800_000_000.0) and clock.utc() == 1_800_000_000.0
+    clock.forget()
+    assert clock.utc() == system[0]

@@ -202,6 +202,12 @@ def test_the_simulated_clock_jumps_and_is_set(station: Station) -> None:
     assert abs(station.control("status")["utc"] - at) < 60
     station.control("clock", jump=-3600)
     assert abs(station.control("status")["utc"] - at + 3600) < 60
+    station.control("network", up=True)  # the CSMS corrects it by Heartbeat, as often as it is off
+    for jump in (7200, 7200):
+        station.wait(lambda: station.control("status")["connection"] == "connected")
+        station.control("clock", jump=jump)
+        station.control("vars", op="set", name="OCPPCommCtrlr.HeartbeatInterval", value="1")
+        station.wait(lambda: abs(station.control("status")["utc"] - time.time()) < 60)
 
 
 def test_events_data_transfer_and_security_event(station: Station, csms: CsmsThread) -> None:

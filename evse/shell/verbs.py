@@ -165,7 +165,7 @@ class Verbs:
         """`set`: UTC as text or seconds; `jump`: seconds. The clock of the simulated station, not of the machine."""
         station = self._station
         if "jump" in request:
-            station.utc_offset_s += _number(request, "jump")
+            station.set_utc(station.clock.resolve(station.clock.stamp()) + _number(request, "jump"))
             return
         at = request.get("set")
         if isinstance(at, str):
