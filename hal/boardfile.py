@@ -111,6 +111,8 @@ class _Check:
                 self._reference((*path, name), where, kind, value, table)
             elif why := _unfit(kind, value):
                 self._wrong((*path, name), f"{where}: {name} {why}")
+            elif kind == "device":
+                self._claim((*path, name), f"device {value!r}", where)
         self._have(where, *(name for name, kind in kinds.items() if kind.endswith("!")), table=table, path=path)
         return len(self.found) == before
 
@@ -158,7 +160,7 @@ class _Check:
 
     def _reference(self, path: Path, where: str, kind: str, value: Any, table: Table) -> None:
         resource = _REFERENCES[kind]
-        tables = self.file.get(resource, {})
+        tables = {name: table for name, table in self.file.get(resource, {}).items() if isinstance(table, dict)}
         if not isinstance(value, str) or value not in tables:
             self._wrong(path, f"{where}: there is no [{resource}.{value}]{_nearest(value, tables)}")
             return
@@ -297,6 +299,7 @@ def _unfit(kind: str, value: Any) -> str | None:
         return None if float(least) <= value <= float(most) else f"must be from {least} to {most}"
     fits: dict[str, Callable[[], bool]] = {
         "text": lambda: isinstance(value, str) and value != "",
+        "device": lambda: isinstance(value, str) and value.startswith("/"),
         "flag": lambda: isinstance(value, bool),
         "compiled": lambda: isinstance(value, dict),
         "texts": lambda: bool(value) and all(isinstance(item, str) and item for item in _texts(value)),

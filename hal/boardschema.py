@@ -7,6 +7,7 @@ A kind is a word, `!` behind it if the member must be there:
     millivolts                              [least, most]
     out, in                                 name of a [gpio.NAME] with that direction
     adc, pwm, serial                        name of a table of that name
+    device                                  a path from the root, for one device alone
     texts                                   a text or a list of texts
     bits                                    [lowest bit, number of bits]
     numbers                                 a list of whole numbers
@@ -110,18 +111,18 @@ OPTIONS: dict[tuple[str, str], Kinds] = {
     },
     ("reader", "simulated"): _SIMULATED,
     ("reader", "pn532-uart"): {**_CARDS, "port": "serial!"},
-    ("reader", "pn532-i2c"): {**_CARDS, "device": "text!"},
-    ("reader", "pn532-spi"): {**_CARDS, "device": "text!", "speed_hz": "whole 10000..5000000"},
+    ("reader", "pn532-i2c"): {**_CARDS, "device": "device!"},
+    ("reader", "pn532-spi"): {**_CARDS, "device": "device!", "speed_hz": "whole 10000..5000000"},
     ("reader", "mfrc522"): {
-        **_CARDS, "device": "text!", "speed_hz": "whole 10000..10000000", "gain_db": "choice 18|23|33|38|43|48",
+        **_CARDS, "device": "device!", "speed_hz": "whole 10000..10000000", "gain_db": "choice 18|23|33|38|43|48",
     },
     ("reader", "keyboard"): {
-        **_NUMBERS, "device": "text!", "end": "choice enter|pause", "key_timeout_s": "number 0.05..30",
+        **_NUMBERS, "device": "device!", "end": "choice enter|pause", "key_timeout_s": "number 0.05..30",
     },
     ("reader", "serial-line"): {
         **_NUMBERS, "port": "serial!", "start": "whole 0..255", "stop": "whole 0..255", "checksum": "choice none|xor",
     },
-    ("reader", "fifo"): {**_NUMBERS, "path": "text!"},
+    ("reader", "fifo"): {**_NUMBERS, "path": "device!"},
     ("led", "gpio"): {"line": "out!"},
     ("led", "class"): {"name": "text!"},
 }  # fmt: skip

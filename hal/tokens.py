@@ -30,6 +30,7 @@ SHORTEST, LONGEST, TEXT_LIMIT = 3, 18, 36
 # Besides letters and digits [2.x part 2, identifierString].
 _SIGNS = "*-_=:+|@."
 _BETWEEN = str.maketrans("", "", " \t:-.")
+_HEX = "0123456789abcdefABCDEF"
 _UID_LENGTHS = (4, 7, 8, 10)
 REMEMBERED = 4
 
@@ -79,7 +80,7 @@ class TokenRules:
         try:
             return unhexlify(digits)
         except (Error, ValueError):
-            why = "an odd number of digits; set length" if len(digits) % 2 else "not hexadecimal"
+            why = "not hexadecimal" if digits.strip(_HEX) else "an odd number of digits; set length"
             raise HalError("Token", why) from None
 
     def _decimal(self, digits: str) -> bytes:

@@ -185,6 +185,7 @@ class Line:
         self.far = -1
         self.noise = b""  # sent before the next thing that is said
         self.heard = self.said = 0  # bytes
+        self.deaf = False  # nobody has the other end open
         self.plug()
 
     def plug(self) -> None:
@@ -206,7 +207,8 @@ class Line:
     def _hear(self) -> None:
         try:
             data = os.read(self.far, 4096)
-        except OSError:  # nobody has the other end open: not yet, or any more
+        except OSError:
+            self.deaf = True
             self.loop.remove_reader(self.far)
             self.loop.call_later(0.5, self._watch)
             return
@@ -215,6 +217,7 @@ class Line:
         self.speak()
 
     def _watch(self) -> None:
+        self.deaf = False
         if self.far >= 0:
             self.loop.add_reader(self.far, self._hear)
 

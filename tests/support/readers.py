@@ -55,7 +55,7 @@ class CountedPort(SerialPort):
 def follow(loop: PatientLoop, device: Any, line: Any) -> None:
     """Lets the loop know what is on its way between the reader `device` and the far end of its line.
 
-    `line` has `far` (-1: unplugged) and counts `heard` and `said`, the bytes it read and wrote.
+    `line` has `far` (-1: unplugged) and `deaf` (reads nothing now), and counts `heard` and `said`, the bytes it read and wrote.
     """
     port = device.port = CountedPort(device.port.settings)
 
@@ -64,7 +64,12 @@ def follow(loop: PatientLoop, device: Any, line: Any) -> None:
 
     port.opened = opened
     port.sent = port.got = 0
-    loop.on_the_way.append(lambda: port.fd >= 0 and line.far >= 0 and (port.sent > line.heard or line.said > port.got))
+
+    def waiting() -> bool:
+        there = port.fd >= 0 and line.far >= 0
+        return there and ((port.sent > line.heard and not line.deaf) or line.said > port.got)
+
+    loop.on_the_way.append(waiting)
 
 
 def board(**resources: Any) -> Board:
