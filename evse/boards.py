@@ -32,14 +32,24 @@ def find(name: str) -> str:
 
 
 def load(path: str) -> Table:
-    """The tables of a board file. Raises UsageError."""
+    """The tables of a board file; maps of meters that it names by a path count from it. Raises UsageError."""
     try:
         with open(path, "rb") as file:
-            return tomllib.load(file)
+            board = tomllib.load(file)
     except OSError as error:
         raise UsageError(f"board file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"board file {path}: {error}") from None
+    for name, meter in own_maps(board):
+        meter["model"] = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(path)), name))
+    return board
+
+
+def own_maps(board: Table) -> list[tuple[str, Table]]:
+    """(path, meter) of each meter whose map is a file of its own; what is no meter is left to the check."""
+    meters = board.get("meter", ())
+    meters = [meter for meter in meters if isinstance(meter, dict)] if isinstance(meters, list) else []
+    return [(str(meter["model"]), meter) for meter in meters if "/" in str(meter.get("model", ""))]
 
 
 def fit(board: Table, evses: list[Table], name: str) -> list[str]:

@@ -25,6 +25,8 @@ from evse.store import sync_directory, write_file
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(evse.__file__)))
 PACKAGES = ("evse", "hal")
+# Code, message tables, maps of meters: what the compiled state is made of.
+SOURCES = (".py", ".txt", ".toml")
 # What no daemon imports.
 FRONT = ("evse/commands", "evse/csms", "evse/ocpp/typed")
 COMPILED = "compiled"
@@ -108,7 +110,7 @@ def _sources() -> Iterator[str]:
     for package in PACKAGES:
         for directory, folders, names in os.walk(os.path.join(ROOT, package)):
             folders[:] = sorted(name for name in folders if name != "__pycache__")
-            yield from (os.path.join(directory, name) for name in sorted(names) if name.endswith((".py", ".txt")))
+            yield from (os.path.join(directory, name) for name in sorted(names) if name.endswith(SOURCES))
 
 
 def _code(directory: str) -> str | None:
@@ -196,10 +198,12 @@ def _config(directory: str, config_path: str | None, pycache: str | None) -> str
         if _matches(stamp, head + "\n".join(inputs) + "\n" + _fingerprint(iter([code, *inputs]))):
             return path
     from evse import stationfile
+    from evse.boards import own_maps
 
     config = stationfile.load(config_path)
     files = [os.path.abspath(config_path)] if config_path else []
     files.append(config["board_file"])
+    files += [name for name, _ in own_maps(config["board"])]
     files += _compile_blocks(config["blocks"], pycache)
     files += [
         table["password_file"]

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymodbus.constants import ExcCodes
 
+from evse import boards
 from hal import meterfile
 from hal.board import Board
 from hal.boardfile import check
@@ -20,7 +21,7 @@ from hal.drivers.modbus_meter import REGISTER, ModbusMeter, decode, make_meter
 from hal.interfaces import HalError
 from tests.support.fakeloop import FakeLoop
 from tests.support.modbusline import ModbusLine, encode
-from tests.support.outlets import Post, board_file
+from tests.support.outlets import BOARDS, Post, board_file
 
 Table = dict[str, Any]
 DIRECTORY = Path(meterfile.DIRECTORY)
@@ -555,6 +556,17 @@ def test_maps_are_compiled_into_the_board(line: ModbusLine) -> None:
     assert marshal.loads(marshal.dumps(board))["meter"][0]["map"]["name"] == "Eltako DSZ15DZMOD"
     assert check(board) == []
     assert meterfile.compile_meters(board_file("simulated-ac-1")) == []
+
+
+def test_map_of_ones_own_counts_from_the_board_file(line: ModbusLine, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text((DIRECTORY / "abb-b23.toml").read_text())
+    text = (BOARDS / "rpi-devkit.toml").read_text().replace('"eastron-sdm630"', '"./own.toml"')
+    (tmp_path / "board.toml").write_text(text)
+    board = boards.load(str(tmp_path / "board.toml"))
+    assert [name for name, _ in boards.own_maps(board)] == [str(tmp_path / "own.toml")]
+    assert meterfile.compile_meters(board) == []
+    assert board["meter"][0]["map"]["name"] == "ABB B23"
+    assert boards.own_maps({"meter": 1}) == boards.own_maps({"meter": [1, {"model": 2}]}) == []
 
 
 @pytest.mark.parametrize(
