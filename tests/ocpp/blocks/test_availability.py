@@ -57,6 +57,20 @@ def stop(bench: Bench, evse: int = 1, reason: str = "Local") -> None:
     bench.fact("charging_state", evse, "EVConnected")
 
 
+@versions
+def test_after_a_report_whose_answer_was_lost_the_csms_is_told_what_holds_now(version: str) -> None:
+    """It may have the report: that all is as it was before is news to it."""
+    bench = station(version)
+    bench.fact("fault", 1, "GroundFailure", "")
+    bench.expect("StatusNotification")
+    bench.fact("cleared", 1, "GroundFailure")
+    bench.advance(31)
+    assert ("reconnect", "StatusNotification was not answered in time") in bench.take_effects()
+    bench.drop()
+    bench.open(version)
+    assert statuses(bench) == [(1, "Available")]
+
+
 # -- status ---------------------------------------------------------------------------------------------------------
 
 

@@ -232,6 +232,8 @@ class Block:
         if error is None or error.code not in _NOT_TOLD:
             self._told[key] = report
             self.refresh()
+        elif error.code != "Overflow":
+            self._told.pop(key, None)  # the CSMS may have it: what it was told before is no longer what it knows
 
     def _permit(self, evse: Evse) -> None:
         permitted = self.is_operative(evse) and (self.transaction(evse) is not None or not self._is_held(evse.id))
