@@ -87,7 +87,7 @@ class Output:
 class Input:
     """A line that is heard; `active` is its level."""
 
-    __slots__ = ("name", "active", "_kernel", "_fd", "_loop", "_changed")
+    __slots__ = ("name", "active", "_kernel", "_fd", "_loop", "_changed", "_told")
 
     def __init__(self, name: str, kernel: Kernel, fd: int, loop: Any, changed: Callable[[bool], Any] | None) -> None:
         self.name = name
@@ -95,6 +95,7 @@ class Input:
         self._fd = fd
         self._loop = loop
         self._changed = changed
+        self._told = False
         self.active = self.level()
         if changed is not None:
             loop.add_reader(fd, self._read)
@@ -107,7 +108,7 @@ class Input:
         return bool(values[0] & 1)
 
     def _first(self) -> None:
-        if self._fd >= 0:
+        if not self._told:
             self._tell(self.active)
 
     def _read(self) -> None:
@@ -125,6 +126,7 @@ class Input:
 
     def _tell(self, active: bool) -> None:
         self.active = active
+        self._told = True
         if self._changed is not None:
             self._changed(active)
 

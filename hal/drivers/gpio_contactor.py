@@ -36,6 +36,7 @@ class Contactor(Driver):
         self._told = False
         self._failures = 0
         self._allowed = 0.0
+        self._closing: Any = None  # the order to close that waits for its time
         self._coil: Any = None
         self._sense: Any = None
 
@@ -60,6 +61,7 @@ class Contactor(Driver):
     def close(self) -> None:
         """Opens and gives the lines back."""
         super().close()
+        self._forget()
         for line in (self._coil, self._sense):
             if line is not None:
                 line.close()
@@ -69,10 +71,21 @@ class Contactor(Driver):
         """Drives the coil; a closing too soon after the last waits for its time, one of a welded contactor is none."""
         if self._coil is None:
             return
+        self._forget()
         if not closed:
             self._drive(False)
         elif not self.faults:
-            self._after(max(0.0, self._allowed - self._loop.time()), self._drive, True)
+            self._closing = self._loop.call_later(max(0.0, self._allowed - self._loop.time()), self._close)
+
+    def _close(self) -> None:
+        self._closing = None
+        if not self.faults:
+            self._drive(True)
+
+    def _forget(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
 
     def _drive(self, closed: bool) -> None:
         self._cancel()

@@ -38,8 +38,9 @@ class Input(Driver):
             self.faults.clear()
             super().start(loop, self._tell_all)
             self._open()
-        for code, detail in self.faults.items():
-            report("fault", code, detail)
+        else:
+            for code, detail in self.faults.items():
+                report("fault", code, detail)
 
     def _open(self) -> None:
         self._line = self.board.gpio.input(self.options["line"], self._loop, self._changed)

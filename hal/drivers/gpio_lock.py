@@ -108,8 +108,8 @@ class CableLock(Driver):
         try:
             self._motor[bool(self._wanted)].set(True)
         except OSError as error:
-            self._halt()
             self._fail(f"the motor cannot be driven: {error.strerror}")
+            self._halt()
             return
         self._after(self._pulse_s, self._end)
 
@@ -124,7 +124,7 @@ class CableLock(Driver):
             try:
                 line.set(False)
             except OSError as error:
-                self._fail(f"the motor cannot be stopped: {error.strerror}")
+                self.fault(FAILURE, f"the motor cannot be stopped: {error.strerror}")
 
     def _settled(self) -> None:
         self._timer = None

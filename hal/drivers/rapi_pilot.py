@@ -65,6 +65,7 @@ class Link:
         self._waiting: deque[tuple[Any, ...]] = deque()
         self._sent: tuple[Any, ...] | None = None
         self._failures = 0
+        self._doubted = False
         self._timer: Any = None
         self._poll_timer: Any = None
         self._beat_when = 0.0
@@ -159,6 +160,7 @@ class Link:
         self._waiting.clear()
         self._failures = 0
         known, self.lost = not self.lost, True
+        self._doubted = self._doubted or known
         self.state = self.closed = self.letter = None
         if self.pilot is not None and (known or LOST not in self.pilot.faults):
             self.pilot.fault(LOST, f"OpenEVSE board: {why}")
@@ -217,8 +219,9 @@ class Link:
         if closed != self.closed:
             self.closed = closed
             self.contactor.report("contactor", closed)
-            if not closed and state != 8:
-                self.contactor.report("cleared", "WeldedContactor")
+            if not closed and state != 8 and self._doubted:
+                self._doubted = False
+                self.contactor.report("cleared", "WeldedContactor")  # what could be believed while nobody answered
         if not closed and state in ASLEEP and self.limit_a is not None and letter in ("A", "B"):
             if not any(words[0] == "FE" for words in (*self._waiting, self._sent or ("",))):
                 self._ask("FE")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hal.board import DRIVERS, load_board
-from hal.boardfile import check
+from hal.boardfile import check, problems
 from hal.interfaces import HalError
 from tests.support.outlets import BOARDS, board_file
 
@@ -66,12 +66,20 @@ def change(path: str, value: Any) -> Callable[[Table], None]:
             board = board[part]
         if value is ...:
             del board[last]
+        elif path == "gpio":
+            board[last] = {name: _without(table) for name, table in value.items()}
         else:
             board[last] = value
 
     return apply
 
 
+def _without(table: Any) -> Any:
+    return {key: value for key, value in table.items() if value is not ...} if isinstance(table, dict) else table
+
+
+LINE = {"line": "GPIO5", "direction": "in"}
+OUT = {"line": "GPIO6", "direction": "out", "safe": "inactive"}
 WRONG = [
     ("bord", {}, "board file: 'bord' is unknown; did you mean 'board'?"),
     ("board", ..., "board file: board is missing"),
@@ -99,13 +107,41 @@ WRONG = [
     ("meter.0.id", "right", "[[meter]]: id 'right' twice"),
     ("reader.0.evses", [9], "[[reader]] front: there is no EVSE 9"),
     ("reader.0.driver", ..., "[[reader]] front: driver is missing"),
-    ("gpio", {"a": {"line": "GPIO5", "direction": "in"}, "b": {"line": "GPIO5", "direction": "in"}}, "[gpio.b]: line 'GPIO5' is in use by [gpio.a] already"),
+    ("gpio", {"a": LINE, "b": LINE}, "[gpio.b]: line 'GPIO5' is in use by [gpio.a] already"),
     ("gpio", {"a": {}}, "[gpio.a]: line is missing"),
+    ("gpio", {"a": {"line": "GPIO5"}}, "[gpio.a]: direction is missing"),
+    ("gpio", {"a": {**OUT, "safe": ...}}, "[gpio.a]: safe is missing: the level that does no harm"),
+    ("gpio", {"a": {**OUT, "bias": "pull_up"}}, "[gpio.a]: bias is not for this direction"),
+    ("gpio", {"a": {**LINE, "safe": "active"}}, "[gpio.a]: safe is not for this direction"),
+    ("gpio", {"a": {**LINE, "activ": "low"}}, "[gpio.a]: 'activ' is unknown; did you mean 'active'?"),
+    ("gpio", {"a": {**LINE, "active": "up"}}, "[gpio.a]: active must be high or low, not 'up'"),
+    ("gpio", {"a": {"chip": "gpiochip4", "offset": 3, "direction": "in"}}, "chip is a number that changes"),
+    ("gpio", {"a": {"chip": "209c000.gpio", "direction": "in"}}, "[gpio.a]: offset is missing"),
+    ("gpio", {"a": {**LINE, "debounce_ms": -1}}, "[gpio.a]: debounce_ms must be from 0 to 10000"),
+    ("gpio", {"a": 5}, "[gpio.a]: must be a table"),
+    ("pwm", {"a": {"device": "pwmchip0", "channel": 0}}, "device is a number that changes"),
+    ("serial", {"a": {"device": "/dev/ttyS0", "baud": "fast"}}, "[serial.a]: baud cannot be 'fast'"),
+    ("serial", {"a": {"device": "/dev/ttyS0", "parity": "X"}}, "[serial.a]: parity must be N or E or O, not 'X'"),
+    ("serial", {"a": {"device": "/dev/ttyS0", "stop_bits": 3}}, "[serial.a]: stop_bits must be 1 or 2, not 3"),
+    ("serial", {"a": {"device": "p"}, "b": {"device": "p"}}, "[serial.b]: device 'p' is in use by [serial.a] already"),
+    ("schema", 2, "schema 2 is not known; this is schema 1"),
+    ("board.bench_only", ..., 'bench_only = true is missing; or gate = "what opens the contactor'),
+    ("watchdog", {"device": "/dev/watchdog0"}, "[watchdog]: timeout_s is missing"),
+    ("watchdog", {"device": "/dev/watchdog0", "timeout_s": 1}, "[watchdog]: timeout_s must be from 2 to 128"),
+    ("evse.0.contactor", {"driver": "gpio", "coil": "rely"}, "there is no [gpio.rely]; known: none"),
+    ("evse.0.contactor", {"driver": "gpio"}, "[[evse]] 1 contactor: coil is missing"),
+    ("evse.0.contactor.colour", "red", "[[evse]] 1 contactor: 'colour' is unknown"),
+    ("evse.0.sensor", [{"driver": "gpio", "line": "x", "fault": "Earth"}], "fault cannot be 'Earth'"),
+    ("evse.0.pilot", {"driver": "openevse", "port": "x"}, "'openevse' is one device"),
+    ("sensor", [{"driver": "simulated", "evses": [7]}], "[[sensor]] 1: there is no EVSE 7"),
+    ("led", [{"driver": "class", "name": "x", "on": ["chargin"]}], "no state 'chargin'; did you mean 'charging'?"),
+    ("led", [{"driver": "class", "name": "x", "evse": 9}], "[[led]] 1: there is no EVSE 9"),
+    ("reader.0.evses", "all", "evses cannot be 'all'"),
     ("pwm", {"a": {"device": "p", "channel": 0}, "b": {"device": "p", "channel": 0}}, "[pwm.b]: device 'p' channel 0"),
 ]
 
 
-@pytest.mark.parametrize(("path", "value", "words"), WRONG, ids=[path for path, _, _ in WRONG])
+@pytest.mark.parametrize(("path", "value", "words"), WRONG, ids=[words for _, _, words in WRONG])
 def test_what_is_wrong_is_refused_by_name(path: str, value: Any, words: str) -> None:
     board = board_file("simulated-ac-2")
     change(path, value)(board)
@@ -113,6 +149,42 @@ def test_what_is_wrong_is_refused_by_name(path: str, value: Any, words: str) -> 
         load_board(board)
     assert words in str(caught.value)
     assert caught.value.code == "Board"
+
+
+def test_a_problem_says_where_it_stands() -> None:
+    board = board_file("simulated-ac-2")
+    board["evse"][1]["connector"][0]["typ"] = "x"
+    board["evse"][0]["pilot"]["driver"] = "simulate"
+    assert [path for path, _ in problems(board)] == [("evse", 0, "pilot", "driver"), ("evse", 1, "connector", 0, "typ")]
+
+
+def test_an_input_is_no_output() -> None:
+    board = board_file("rpi-devkit")
+    board["evse"][0]["contactor"]["coil"] = "rcd_fault"
+    assert '[[evse]] 1 contactor: coil needs a line with direction = "out"; [gpio.rcd_fault] is none' in check(board)
+
+
+def test_an_option_of_a_driver_elsewhere_is_its_own_affair() -> None:
+    board = board_file("simulated-ac-1")
+    board["evse"][0]["pilot"] = {"driver": "acme.pilots:Fine", "colour": "red"}
+    assert check(board) == []
+
+
+def test_whatever_a_file_holds_it_is_answered_in_words() -> None:
+    """Each value of a good file replaced by each of these: no exception."""
+    for wrong in (None, 3, -1.5, True, "x", "", [], [3], [[]], {}, {"a": 1}, {"a": {}}):
+        for path in _paths(board_file("chargebyte-tarragon")):
+            board = board_file("chargebyte-tarragon")
+            at: Any = board
+            for part in path[:-1]:
+                at = at[part]
+            at[path[-1]] = wrong
+            assert all(isinstance(text, str) for text in check(board))
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [found for key, item in items for found in ((*path, key), *_paths(item, (*path, key)))]
 
 
 def test_a_line_used_by_two_devices_is_refused() -> None:

@@ -4,7 +4,8 @@
     tree.compatible            ["chargebyte,imx6ull-tarragon-master", "fsl,imx6ull"]
     tree.line_names            {"RELAY_1_ENABLE", ...}, the gpio-line-names of every GPIO controller
     tree.devices               {"20fc000.pwm", ...}, bus names of what is switched on
-    tree.serials               {0: "2020000.serial", ...}, by their aliases
+    tree.serials               {0: ("2020000.serial", True), ...}: by their aliases, and whether they are switched on
+    tree.leds                  {"green:boot", ...}, as /sys/class/leds names them
 
 `blobs(names)` fetches the packages once and keeps what was asked for in a cache; see there.
 """
@@ -12,6 +13,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import subprocess
 import tarfile
@@ -24,6 +26,7 @@ SUITE = "trixie"
 MIRROR = "http://deb.debian.org/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _BEGIN, _END, _PROP, _NOP = 1, 2, 3, 4
+_COLOURS = ("white", "red", "green", "blue", "amber", "violet", "yellow")  # <dt-bindings/leds/common.h>
 
 
 class Node:
@@ -93,12 +96,27 @@ class Tree:
                             and (name := node.bus_name())}  # fmt: skip
         self.line_names = {word for node in nodes for word in node.words("gpio-line-names") if word}
         self.devices = {name for node in nodes if node.enabled and (name := node.bus_name())}
+        self.leds = {
+            _led(child)
+            for node in nodes
+            if node.enabled and "gpio-leds" in node.words("compatible")
+            for child in node.children
+        }
         aliases = next((node for node in root.children if node.name == "aliases"), Node("aliases", None))
         self.serials = {
             int(alias[6:]): (paths[target].bus_name(), paths[target].enabled)
             for alias in aliases.properties
             if alias.startswith("serial") and (target := aliases.words(alias)[0]) in paths
         }
+
+
+def _led(node: Node) -> str:
+    if node.words("label"):
+        return node.words("label")[0]
+    if not node.words("function"):
+        return node.name
+    colour = node.properties.get("color")
+    return f"{_COLOURS[int.from_bytes(colour, 'big')] if colour else ''}:{node.words('function')[0]}"
 
 
 def load(blob: bytes) -> Tree:
@@ -174,7 +192,7 @@ def _fetch(architecture: str, names: list[str], cache: Path) -> None:
                 content: Any = files.extractfile(member) if name in names and member.isfile() else None
                 if content is not None:
                     (cache / name).write_bytes(content.read())
-    archive.unlink()
+    shutil.rmtree(work)
     for name in names:
         if not (cache / name).exists():
             (cache / name).write_bytes(b"")
