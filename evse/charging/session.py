@@ -82,7 +82,7 @@ class ChargingController:
         self._reason = ""
         self._again = False  # authorized anew while the last session is being ended
         self._vend = True  # free vending may start a session: not once one was stopped with this vehicle
-        self._held = False  # the cable stays locked although the session is over [E09.FR.03]
+        self._held = False  # the cable stays locked although the session is over [E05.FR.11, E09.FR.03]
         self._told_closed = False
         self._closed_when = 0.0
         self._over_when: float | None = None
@@ -329,7 +329,9 @@ class ChargingController:
         if event != "stop":
             reason = "EVDisconnected" if cause is None and event != "fault" else self.faults.reason()
         self._reason = reason
-        self._held = reason == "EVDisconnected" and not self._settings.unlock_on_disconnect
+        self._held = reason == "DeAuthorized" or (
+            reason == "EVDisconnected" and not self._settings.unlock_on_disconnect
+        )
 
     def _set_demand(self) -> None:
         if self.state == "ending" and self.closed:

@@ -169,7 +169,8 @@ class Day:
             assert outlet.contactor.closed == (status == "Charging"), (status, self.trail)
             assert open == (status in IN_TRANSACTION), (status, self.trail)
             assert not (status == "Available" and outlet.vehicle.plugged), self.trail
-            assert not (status == "Finishing" and not outlet.vehicle.plugged), self.trail
+            kept = any(lock.locked for lock in outlet.locks)
+            assert not (status == "Finishing" and not outlet.vehicle.plugged and not kept), self.trail
 
     def end(self) -> None:
         """Everybody leaves, everything is repaired: the books must be closed and right."""
@@ -182,6 +183,7 @@ class Day:
             station.unplug(evse)
             self.take()
             station.send("ChangeAvailability", connectorId=evse, type="Operative")
+            station.send("UnlockConnector", connectorId=evse)
         self.wait(70)
         if not self.connected:
             station.connect()

@@ -8,16 +8,6 @@ from evse.clock import timestamp
 from tests.support.wholestation import ACCEPTED, REFUSED, WholeStation, board
 
 
-def take(station: WholeStation, **answers: Any) -> dict[str, list[dict[str, Any]]]:
-    """Answers all that the station has to say, where the order is free: action -> payloads."""
-    said: dict[str, list[dict[str, Any]]] = {}
-    while station.calls:
-        action = station.calls[0][2]
-        answer = {"answer": answers[action]} if action in answers else {}
-        said.setdefault(action, []).append(station.expect(action, **answer))
-    return said
-
-
 def at(station: WholeStation) -> str:
     """The time as the station writes it."""
     return timestamp(station.clock.utc() or 0.0)
@@ -58,7 +48,7 @@ def test_TC_CP_V16_032_2_power_failure_stops_transactions_after_boot() -> None:
     assert not station.is_charging()
     station.connect()
     station.expect("BootNotification", answer=station.registration("Accepted", 86_400))
-    said = take(station)
+    said = station.take()
     (stop,) = said["StopTransaction"]
     assert (stop["transactionId"], stop["reason"], stop["meterStop"]) == (id, "PowerLoss", 92)
     # Who is at the connector now is not known.
@@ -118,7 +108,7 @@ def test_fault_during_transaction() -> None:
     station = WholeStation()
     id = station.charge()
     station.do("fault", 1, "GroundFailure")
-    said = take(station)
+    said = station.take()
     (stop,), (status,) = said["StopTransaction"], said["StatusNotification"]
     assert (stop["transactionId"], stop["reason"]) == (id, "Other")
     assert (status["status"], status["errorCode"]) == ("Faulted", "GroundFailure")
@@ -185,7 +175,7 @@ def offline_start(**keys: Any) -> tuple[WholeStation, str]:
 def test_TC_CP_V16_037_1_offline_start_transaction() -> None:
     """A transaction began offline: StartTransaction with the time at which it did; accepted, it goes on. [1.6 §3.5]"""
     station, began = offline_start()
-    said = take(station)
+    said = station.take()
     (start,), (status,) = said["StartTransaction"], said["StatusNotification"]
     assert (start["timestamp"], start["idTag"], start["meterStart"]) == (began, "TAG", 0)
     assert status["status"] == "Charging"
@@ -220,6 +210,54 @@ def test_TC_CP_V16_037_3_offline_start_transaction_invalid_id_suspends() -> None
     station.expect("StopTransaction", transactionId=7, reason="Local")
     station.expect_status("Finishing")
     station.leave()
+
+
+def test_cable_stays_locked_when_the_id_is_refused() -> None:
+    """A transaction that ended DeAuthorized: the cable stays locked until the same card, or the CSMS, asks for it.
+
+    [1.6 §3.5.4, errata 3.5]
+    """
+    for how in ("card", "CSMS"):
+        station = WholeStation(board(socket=True))
+        station.plug()
+        station.expect_status("Preparing")
+        station.tap("TAG")
+        station.expect("Authorize")
+        station.expect("StartTransaction", answer={"transactionId": 7, **REFUSED})
+        station.expect_status("Charging")
+        station.expect("StopTransaction", transactionId=7, reason="DeAuthorized")
+        station.expect_status("Finishing")
+        station.advance(5)
+        assert station.is_locked()
+        if how == "card":
+            station.tap("TAG")
+        else:
+            assert station.ask("UnlockConnector", connectorId=1) == {"status": "Unlocked"}
+        assert not station.is_locked()
+        station.quiet()
+        station.leave()
+
+
+def test_cable_stays_locked_after_the_vehicle_left() -> None:
+    """As above, but the vehicle leaves first: the connector is available when its cable is gone."""
+    station = WholeStation(board(socket=True))
+    station.plug()
+    station.expect_status("Preparing")
+    station.tap("TAG")
+    station.expect("Authorize")
+    station.expect("StartTransaction", answer={"transactionId": 7, **REFUSED})
+    station.take(StopTransaction={})
+    station.unplug()
+    station.expect_status("Finishing", info="EV side disconnected")
+    station.advance(5)
+    station.tap("OTHER")
+    station.expect("Authorize")
+    station.quiet()
+    assert station.is_locked()
+    station.tap("TAG")
+    assert not station.is_locked()
+    station.expect_status("Available")
+    station.quiet()
 
 
 def refuse_start(station: WholeStation) -> None:
@@ -258,7 +296,7 @@ def test_TC_CP_V16_038_offline_stop_transaction() -> None:
     assert not station.is_charging()
     station.advance(50)
     station.connect()
-    said = take(station)
+    said = station.take()
     (stop,), (status,) = said["StopTransaction"], said["StatusNotification"]
     assert (stop["transactionId"], stop["timestamp"], stop["reason"], stop["meterStop"]) == (id, ended, "Local", 92)
     assert status["status"] == "Finishing"
@@ -280,7 +318,7 @@ def test_TC_CP_V16_039_offline_transaction() -> None:
     station.unplug()
     station.advance(600)
     station.connect()
-    said = take(station, StartTransaction={"transactionId": 7, **ACCEPTED})
+    said = station.take(StartTransaction={"transactionId": 7, **ACCEPTED})
     (start,) = said["StartTransaction"]
     assert (start["timestamp"], start["idTag"], start["meterStart"]) == (began, "TAG", 0)
     (stop,) = said["StopTransaction"]

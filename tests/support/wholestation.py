@@ -241,6 +241,14 @@ class WholeStation:
         """BootNotification.conf."""
         return {"status": status, "currentTime": timestamp(self._utc()), "interval": interval_s}
 
+    def take(self, **answers: Any) -> dict[str, list[dict[str, Any]]]:
+        """Answers all that the station has to say, where the order is free: action -> payloads."""
+        said: dict[str, list[dict[str, Any]]] = {}
+        while self.calls:
+            action = self.calls[0][2]
+            said.setdefault(action, []).append(self.expect(action, answer=answers.get(action, USUAL)))
+        return said
+
     def take_statuses(self) -> dict[int, str]:
         """Answers the StatusNotifications that the station has to say and nothing else: connector -> last status."""
         statuses = {}

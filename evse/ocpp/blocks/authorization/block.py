@@ -59,8 +59,9 @@ class Block:
         self.cache = Cache(ctx)
         self._grants: dict[int, Grant] = {}
         self._waiting: list[Grant] = []
-        # EVSEs whose cable stays locked for its owner after the EV was disconnected: who, connector. [E09.FR.03]
-        self._held: dict[int, tuple[Grant, int]] = {}
+        # EVSEs whose cable stays locked for its owner: who, connector, whether his EV, refused, is still at it.
+        # [E05.FR.11, E09.FR.03]
+        self._held: dict[int, tuple[Grant, int, bool]] = {}
         self._checking: list[tuple[Token, list[Evse]]] = []
 
     # -- for other blocks ------------------------------------------------------------------------------------------
@@ -171,6 +172,8 @@ class Block:
 
     def on_plugged(self, evse: Evse, connector: int) -> None:
         """A token that waits for its EVSE has found it; where charging is free nobody is asked. [C02]"""
+        if evse.id in self._held:
+            self._held[evse.id] = (*self._held[evse.id][:2], False)
         for grant in self._waiting:
             if evse in grant.evses and self._is_free(evse):
                 self._forget_waiting(grant)
@@ -187,10 +190,12 @@ class Block:
 
     def on_stopped(self, evse: Evse, reason: str) -> None:
         grant = self._grants.get(evse.id)
-        stays_locked = self.ctx.model.boolean("OCPPCommCtrlr", "UnlockOnEVSideDisconnect") is False
-        if grant is not None and reason == "EVDisconnected" and evse.plugged is not None and stays_locked:
-            if not evse.connectors[evse.plugged].tethered:
-                self._held[evse.id] = (grant, evse.plugged)
+        refused = reason == "DeAuthorized"
+        stays_locked = refused or (
+            reason == "EVDisconnected" and self.ctx.model.boolean("OCPPCommCtrlr", "UnlockOnEVSideDisconnect") is False
+        )
+        if grant is not None and stays_locked and evse.plugged and not evse.connectors[evse.plugged].tethered:
+            self._held[evse.id] = (grant, evse.plugged, refused)
         self._drop(evse)
 
     def on_lock(self, evse: Evse, connector: int, locked: bool) -> None:
@@ -230,8 +235,8 @@ class Block:
     def _unlocked_by(self, token: Token, group: str | None, evses: list[Evse]) -> bool:
         """The owner of a cable that stayed locked takes it; with an EV at it again, his card means a new session."""
         for evse in evses:
-            grant, connector = self._held.get(evse.id, (None, 0))
-            if grant is None or evse.plugged is not None:
+            grant, connector, refused = self._held.get(evse.id, (None, 0, False))
+            if grant is None or (evse.plugged is not None and not refused):
                 continue
             if grant.token == token or (group and (grant.group or "").lower() == group.lower()):
                 self._show(evse, "unlocking")
@@ -245,7 +250,7 @@ class Block:
         for evse in self.ctx.evses.values():
             if evse.id in self._grants or transactions.current(evse.id) is not None:
                 self.release(evse, "MasterPass", "StopAuthorized", token)
-        for evse_id, (_, connector) in self._held.items():
+        for evse_id, (_, connector, _) in self._held.items():
             self.ctx.effect("unlock", evse_id, connector)
         self._show(None, "master pass: all charging is stopped")
 
