@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,44 +19,19 @@ from hal.boardfile import check
 from hal.drivers.modbus_meter import REGISTER, ModbusMeter, decode, make_meter
 from hal.interfaces import HalError
 from tests.support.fakeloop import FakeLoop
-from tests.support.modbusline import ModbusLine, encode
+from tests.support.modbusline import BAUD, ModbusLine, encode, fill, map_source, pass_time
 from tests.support.outlets import BOARDS, Post, board_file
 
 Table = dict[str, Any]
 DIRECTORY = Path(meterfile.DIRECTORY)
 MODELS = meterfile.names()
-BAUD = 115200
-
-
-def source(model: str) -> Table:
-    return tomllib.loads((DIRECTORY / f"{model}.toml").read_text())
-
-
-def fill(model: str, truth: dict[str, float]) -> dict[int, dict[int, int]]:
-    """What the registers of a meter hold when it measures `truth` (name in the file -> value)."""
-    table = source(model)
-    registers: dict[int, dict[int, int]] = {3: {}, 4: {}}
-    for name, value in table["values"].items():
-        function = value.get("function", table.get("function", 3))
-        raw = truth[name] / value.get("scale", 1)
-        if "scale_at" in value:
-            registers[function][value["scale_at"]] = encode(-1, "int16")[0]
-            raw *= 10
-        words = encode(raw, value.get("type", table.get("type")), table.get("words", "big"))
-        registers[function].update(enumerate(words, value["at"]))
-    if table.get("gap"):
-        for spots in registers.values():
-            for first in sorted(spots):
-                for gap in range(first + 1, first + 1 + table["gap"]):
-                    spots.setdefault(gap, 0)
-    return registers
 
 
 def measured(model: str, sign: int) -> tuple[dict[str, float], dict[tuple[str, str | None], float]]:
     """Values that differ for each name, and the readings that must come of them."""
     truth: dict[str, float] = {}
     wanted: dict[tuple[str, str | None], float] = {}
-    for number, (name, value) in enumerate(source(model)["values"].items(), 1):
+    for number, (name, value) in enumerate(map_source(model)["values"].items(), 1):
         measurand, phase = meterfile.split_name(name)
         amount = {"Energy": 1_000_000.0 + 1000 * number, "Voltage": 200.0 + number, "Power": 1000.0 + 10 * number}.get(
             measurand.split(".")[0], float(number)
@@ -79,15 +53,8 @@ def measured(model: str, sign: int) -> tuple[dict[str, float], dict[tuple[str, s
 
 
 def is_unsigned(model: str, value: Table) -> bool:
-    type = value.get("type", source(model).get("type", ""))
+    type = value.get("type", map_source(model).get("type", ""))
     return type.startswith("uint") or type == "decimal32"
-
-
-def pass_time(loop: FakeLoop, bus: Any) -> None:
-    """Moves the clock: quickly, but not while an answer may be on its way."""
-    asking = bus._active is not None
-    loop.run_once(0.002 if asking else 0)
-    loop.advance(0.004 if asking else 0.02)
 
 
 class Rig:
@@ -173,7 +140,7 @@ def test_what_is_measured_is_read(rig: Rig, model: str, sign: int) -> None:
     assert got == {key: pytest.approx(value, rel=1e-6, abs=1e-3) for key, value in wanted.items()}
     blocks = meterfile.load(model)["blocks"]
     assert len(rig.line.asked) == len(blocks)
-    assert all(count <= source(model).get("max_registers", 125) for _, _, _, count in rig.line.asked)
+    assert all(count <= map_source(model).get("max_registers", 125) for _, _, _, count in rig.line.asked)
 
 
 @pytest.mark.parametrize(
@@ -458,7 +425,7 @@ def test_unplugged_meter_leaves_the_session_where_the_board_says_continue(line: 
 
 def test_register_that_rolls_over_goes_on_within_a_session(line: ModbusLine) -> None:
     station = charging_station(line)
-    at = source("eltako-dsz15")["values"][REGISTER[0]]["at"]
+    at = map_source("eltako-dsz15")["values"][REGISTER[0]]["at"]
     for raw in (0xFFFFFFFE, 0xFFFFFFFF, 0x00000000, 0x00000002):
         line.registers[1][4].update(enumerate(encode(raw, "uint32"), at))
         station.drive(1.1)

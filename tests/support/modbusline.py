@@ -15,8 +15,10 @@ import os
 import select
 import threading
 import time
+import tomllib
 import tty
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pymodbus.client import ModbusSerialClient
@@ -24,8 +26,11 @@ from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusSerialServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from hal.meterfile import DIRECTORY
+
 Registers = dict[int, dict[int, dict[int, int]]]
 HOLDING, INPUT = 3, 4
+BAUD = 115200
 
 
 def unchanged(data: bytes) -> bytes:
@@ -175,3 +180,35 @@ def encode(value: float, type: str, words: str = "big") -> list[int]:
         return [(exponent & 0xFF) << 8 | (amount >> 16 & 0xFF), amount & 0xFFFF]
     number = value if type.startswith("float") else round(value)
     return ModbusSerialClient.convert_to_registers(number, _DATATYPES[type], word_order=words)  # type: ignore[arg-type]
+
+
+def map_source(model: str) -> dict[str, Any]:
+    """The file of a model, as it is written."""
+    return tomllib.loads((Path(DIRECTORY) / f"{model}.toml").read_text())
+
+
+def fill(model: str, truth: dict[str, float]) -> dict[int, dict[int, int]]:
+    """What the registers of a meter hold when it measures `truth` (name in the file -> value)."""
+    table = map_source(model)
+    registers: dict[int, dict[int, int]] = {3: {}, 4: {}}
+    for name, value in table["values"].items():
+        function = value.get("function", table.get("function", 3))
+        raw = truth[name] / value.get("scale", 1)
+        if "scale_at" in value:
+            registers[function][value["scale_at"]] = encode(-1, "int16")[0]
+            raw *= 10
+        words = encode(raw, value.get("type", table.get("type")), table.get("words", "big"))
+        registers[function].update(enumerate(words, value["at"]))
+    if table.get("gap"):
+        for spots in registers.values():
+            for first in sorted(spots):
+                for gap in range(first + 1, first + 1 + table["gap"]):
+                    spots.setdefault(gap, 0)
+    return registers
+
+
+def pass_time(loop: Any, bus: Any) -> None:
+    """Moves the clock: quickly, but not while an answer may be on its way."""
+    asking = bus._active is not None
+    loop.run_once(0.002 if asking else 0)
+    loop.advance(0.004 if asking else 0.02)

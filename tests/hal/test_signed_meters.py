@@ -1,0 +1,469 @@
+"""Meters that sign, and OCMF: records go through byte for byte and verify with keys that are not ours to check."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hal import meterfile, ocmf
+from hal.board import Board
+from hal.drivers.modbus_meter import REGISTER, make_meter
+from hal.drivers.signing_meter import RECOVER_S, BauerMeter, IskraMeter
+from hal.interfaces import HalError
+from tests.support.fakeloop import FakeLoop
+from tests.support.modbusline import BAUD, HOLDING, ModbusLine, fill, map_source, pass_time
+from tests.support.outlets import Post, board_file
+
+Table = dict[str, Any]
+METHOD = "ECDSA-secp256r1-SHA256"
+
+
+def payload(number: int, kind: str, pad: int = 0) -> bytes:
+    """A payload as meters write them: odd spaces, signs of JSON within strings, numbers that must not be rewritten."""
+    text = '{"FV" : "1.0","GI":"a|b{\\"}","PG":"T%d", "ID":"\u00e9%s","RD":[{"TX":"%s","RV":0.100,"RU":"kWh"}]}'
+    return (text % (number, "x" * pad, kind)).encode()
+
+
+class Signer:
+    """The key of a meter, and what verifies with its public half."""
+
+    def __init__(self) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        numbers = self.key.public_key().public_numbers()
+        self.point = numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
+        der = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        self.public = self.key.public_key().public_bytes(*der)
+
+    def sign(self, data: bytes) -> bytes:
+        return self.key.sign(data, ec.ECDSA(hashes.SHA256()))
+
+
+def verify(signed: Table) -> Table:
+    """The payload of what a reading carried, as a program that knows the transport and OCMF alone checks it."""
+    record = b64decode(signed["data"])
+    assert signed["encoding"] == "OCMF" and signed["method"] == METHOD
+    prefix, key = b64decode(signed["public_key"]).decode().rsplit(":", 1)
+    assert prefix == "oca:base16:asn1"
+    data, _, signature = record.removeprefix(b"OCMF|").rpartition(b"|{")
+    public = serialization.load_der_public_key(bytes.fromhex(key))
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    public.verify(bytes.fromhex(json.loads(b"{" + signature)["SD"]), data, ec.ECDSA(hashes.SHA256()))
+    result: Table = json.loads(data)
+    return result
+
+
+# OCMF
+
+
+def test_split_gives_the_bytes_as_they_stand() -> None:
+    data, signature = payload(1, "B"), b'{"SD" : "30|}"}'
+    assert ocmf.split(b"OCMF|" + data + b"|" + signature) == (data, signature)
+
+
+def test_no_prefix_of_a_record_is_a_record() -> None:
+    record = b"OCMF|" + payload(1, "B") + b'|{"SD":"3006"}'
+    ocmf.split(record)
+    for length in range(len(record)):
+        with pytest.raises(HalError):
+            ocmf.split(record[:length])
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        (b"OCMX|{}|{}", "begins with OCMF"),
+        (b'OCMF|{}{}|{"SD":""}', "no | behind the payload, at byte 7"),
+        (b"OCMF|[]|{}", "no JSON object at byte 5"),
+        (b"OCMF|}|{}", "no JSON object at byte 5"),
+        (b"OCMF|{}|{}\r\n", "2 bytes behind the signature"),
+        (b'OCMF|{"\\', "no JSON object at byte 5"),
+    ],
+)
+def test_what_is_no_record(record: bytes, words: str) -> None:
+    with pytest.raises(HalError, match="Ocmf") as caught:
+        ocmf.split(record)
+    assert words in caught.value.detail
+
+
+@given(st.binary(max_size=80), st.integers(0, 80), st.booleans())
+def test_no_bytes_make_the_decoder_fail(data: bytes, cut: int, headed: bool) -> None:
+    for sample in (data, b"OCMF|" + data, b'OCMF|{"a":"' + data[:cut] + b'"}|{' + data[cut:] + b"}"):
+        try:
+            first, second = ocmf.split(sample)
+        except HalError as error:
+            assert error.code == "Ocmf"
+        else:
+            assert b"OCMF|" + first + b"|" + second == sample
+
+
+@given(st.dictionaries(st.text(), st.text(), max_size=4), st.dictionaries(st.text(), st.text(), max_size=4))
+def test_every_json_object_is_found_whole(first: Table, second: Table) -> None:
+    texts = [json.dumps(item, ensure_ascii=False).encode("utf-8", "surrogatepass") for item in (first, second)]
+    assert list(ocmf.split(b"OCMF|" + b"|".join(texts))) == texts
+
+
+@given(st.integers(1, 2**256 - 1), st.integers(1, 2**256 - 1))
+def test_der_is_that_of_cryptography(r: int, s: int) -> None:
+    raw = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    assert ocmf.der(raw) == encode_dss_signature(r, s)
+
+
+def test_key_that_a_meter_does_not_tell() -> None:
+    assert ocmf.signed_value(b"OCMF|{}|{}", METHOD, "")["public_key"] == ""
+
+
+# Meters
+
+
+class FakeMeter:
+    """What the registers of a signing meter do when they are written; `fail` is the status it ends with."""
+
+    def __init__(self, line: ModbusLine, model: str) -> None:
+        self.line = line
+        self.signer = Signer()
+        self.places: Table = meterfile.load(model)["signing"]
+        self.records = 0
+        self.fail: int | None = None
+        self.slow = False
+        truth = dict.fromkeys(map_source(model)["values"], 1.0)
+        truth[REGISTER[0]] = 5000.0
+        line.registers[1] = fill(model, truth)
+        line.on_write = self.hear
+        line.written.clear()
+
+    @property
+    def holding(self) -> dict[int, int]:
+        return self.line.registers[1][HOLDING]
+
+    def put(self, address: int, data: bytes) -> None:
+        data += bytes(len(data) % 2)
+        self.holding.update({address + i // 2: data[i] << 8 | data[i + 1] for i in range(0, len(data), 2)})
+
+    def hear(self, unit: int, address: int, values: list[int]) -> None:
+        raise AssertionError("nothing was to be written")
+
+
+class FakeIskra(FakeMeter):
+    raw_signature = False
+
+    def __init__(self, line: ModbusLine) -> None:
+        super().__init__(line, "iskra-wm3m4")
+        for first, count in ((7000, 1), (7051, 20), (7100, 512), (7612, 512), (8124, 32), (8188, 64)):
+            self.put(first, bytes(2 * count))
+        self.put(8124, self.signer.point)
+
+    def hear(self, unit: int, address: int, values: list[int]) -> None:
+        if address != 7051:
+            return
+        self.records += 1
+        self.holding[7000] = 1 if values == [0x4200] else 0
+        if self.fail is not None:
+            self.holding[7052] = self.fail
+            return
+        data = payload(self.records, "B" if values == [0x4200] else "E", pad=300 + self.records)
+        signature = self.signer.sign(data)
+        if self.raw_signature:
+            r, s = decode_dss_signature(signature)
+            signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+        self.put(7612, data)
+        self.put(8188, signature)
+        self.holding.update({7057: len(data), 7058: len(signature), 7052: 2 if self.slow else 15})
+
+
+class FakeBauer(FakeMeter):
+    def __init__(self, line: ModbusLine) -> None:
+        super().__init__(line, "bauer-bsm-ws36a")
+        for start in (0xA91B, 0xAB0F):
+            self.put(start, bytes(2 * 498))
+
+    def hear(self, unit: int, address: int, values: list[int]) -> None:
+        assert values == [2] and address in (0xA91B + 3, 0xAB0F + 3)
+        self.records += 1
+        if self.fail is not None:
+            self.holding[address] = self.fail
+            return
+        data = payload(self.records, "B" if address == 0xA91B + 3 else "E", pad=500)
+        record = b"OCMF|" + data + b'|{"SD":"' + self.signer.sign(data).hex().encode() + b'"}'
+        self.put(address + 1, record + bytes(988 - len(record)))
+        self.holding[address] = 2 if self.slow else 0
+
+
+class Rig:
+    def __init__(self, line: ModbusLine, fake: FakeMeter, model: str, **options: Any) -> None:
+        self.loop = FakeLoop()
+        self.fake = fake
+        board = Board("rig")
+        board.resources = {"serial": {"bus": {"device": line.device, "baud": BAUD}}}
+        self.meter: Any = make_meter({"port": "bus", "unit": 1, "model": model, **options}, 1, board)
+        self.events: list[tuple[Any, ...]] = []
+        self.meter.start(self.loop, lambda *event: self.events.append(event))
+
+    def until(self, condition: Callable[[], Any], limit_s: float = 60.0) -> None:
+        end = self.loop.now + limit_s
+        while not condition():
+            assert self.loop.now < end, "what was waited for did not happen"
+            pass_time(self.loop, self.meter._bus)
+
+    def signed(self) -> list[Table]:
+        return [event[2] for event in self.events if event[0] == "reading" and event[2]]
+
+    def faults(self) -> list[tuple[Any, ...]]:
+        return [event for event in self.events if event[0] in ("fault", "cleared")]
+
+    def reading(self) -> Any:
+        count = len(self.events)
+        self.until(lambda: any(event[0] == "reading" for event in self.events[count:]))
+        return next(event for event in self.events[count:] if event[0] == "reading")
+
+    def close(self) -> None:
+        self.meter.close()
+        self.meter.close()
+        self.loop.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ModbusLine]:
+    with ModbusLine({1: {3: {}, 4: {}}}) as line:
+        yield line
+        line.on_write = None
+
+
+@pytest.fixture(params=["iskra-wm3m4", "bauer-bsm-ws36a"])
+def rig(request: Any, server: ModbusLine) -> Iterator[Rig]:
+    fake: FakeMeter = FakeIskra(server) if request.param == "iskra-wm3m4" else FakeBauer(server)
+    options = {} if request.param == "iskra-wm3m4" else {"public_key": fake.signer.public.hex()}
+    rig = Rig(server, fake, request.param, **options)
+    yield rig
+    rig.close()
+
+
+@pytest.fixture
+def iskra(server: ModbusLine) -> Iterator[Rig]:
+    rig = Rig(server, FakeIskra(server), "iskra-wm3m4")
+    yield rig
+    rig.close()
+
+
+def test_first_and_last_record_of_a_session_verify(rig: Rig) -> None:
+    rig.reading()
+    rig.meter.begin()
+    rig.meter.begin()  # again, as after a pause: nothing
+    rig.until(lambda: len(rig.signed()) == 1)
+    assert verify(rig.signed()[0])["RD"][0]["TX"] == "B"
+    assert rig.reading()[2] is None  # a record is of one reading
+    rig.meter.end()
+    assert rig.reading()[2] == rig.signed()[1]
+    assert verify(rig.signed()[1])["RD"][0]["TX"] == "E"
+    assert rig.reading()[2] is None
+    assert rig.fake.records == 2 and rig.faults() == []
+
+
+def test_a_changed_record_does_not_verify(rig: Rig) -> None:
+    rig.meter.begin()
+    rig.until(rig.signed)
+    signed = rig.signed()[0]
+    wrong = b64decode(signed["data"]).replace(b'"RV":0.100', b'"RV":0.1')
+    with pytest.raises(InvalidSignature):
+        verify({**signed, "data": ocmf.signed_value(wrong, METHOD, "")["data"]})
+
+
+def test_end_without_a_beginning_is_a_reading(rig: Rig) -> None:
+    rig.reading()
+    rig.meter.end()
+    assert rig.reading()[2] is None and rig.fake.records == 0
+
+
+def test_end_waits_for_the_beginning(rig: Rig) -> None:
+    rig.meter.begin()
+    rig.meter.end()
+    rig.meter.end()
+    event = rig.reading()
+    assert verify(event[2])["RD"][0]["TX"] == "E"
+    assert rig.fake.records == 2
+
+
+def test_last_reading_waits_for_its_record(rig: Rig) -> None:
+    rig.meter.begin()
+    rig.until(rig.signed)
+    rig.fake.slow = True
+    rig.meter.end()
+    rig.until(lambda: rig.fake.records == 2)
+    count = len(rig.events)
+    end = rig.loop.now + 3
+    rig.until(lambda: rig.loop.now > end)
+    assert len(rig.events) == count
+    for address, good in ((7052, 15), (0xAB0F + 3, 0)):
+        if address in rig.fake.holding:
+            rig.fake.holding[address] = good
+    assert verify(rig.reading()[2])["RD"][0]["TX"] == "E"
+
+
+@pytest.mark.parametrize("status", [128, 3])
+def test_meter_that_refuses_to_sign_is_a_fault_until_the_session_is_over(rig: Rig, status: int) -> None:
+    if isinstance(rig.meter, IskraMeter) and status < 128:
+        status = 255
+    rig.reading()
+    rig.fake.fail = status
+    rig.meter.begin()
+    rig.until(rig.faults)
+    (fault,) = rig.faults()
+    assert fault[:2] == ("fault", "PowerMeterFailure") and f"status {status} at register" in fault[2]
+    assert rig.reading()[2] is None  # values go on
+    rig.meter.end()
+    rig.until(lambda: len(rig.faults()) == 2)
+    assert rig.faults()[1] == ("cleared", "PowerMeterFailure")
+    assert rig.reading()[2] is None and rig.signed() == []
+
+
+def test_signing_that_never_ends_is_given_up(rig: Rig) -> None:
+    rig.fake.slow = True
+    rig.meter.begin()
+    start = rig.loop.now
+    rig.until(rig.faults)
+    assert rig.meter.signing_s <= rig.loop.now - start < rig.meter.signing_s + 2
+    assert rig.signed() == []
+
+
+def test_close_in_the_middle_of_a_record(rig: Rig) -> None:
+    rig.fake.slow = True
+    rig.meter.begin()
+    rig.until(lambda: rig.fake.records)
+    rig.meter.close()
+    count = len(rig.events)
+    rig.loop.advance(60)
+    assert len(rig.events) == count
+    rig.meter.begin()
+    rig.meter.end()
+    assert len(rig.events) == count
+
+
+def test_iskra_is_told_time_and_text(iskra: Rig) -> None:
+    iskra.meter.begin()
+    iskra.until(iskra.signed)
+    written = [(address, values) for _, address, values in iskra.fake.line.written]
+    assert [address for address, _ in written] == [7053, 7056, 7100, 7051]
+    clock, size, text, command = (values for _, values in written)
+    assert clock[0] == 0 and (clock[1] << 16 | clock[2]) > 1_704_067_200
+    raw = b"".join(value.to_bytes(2, "big") for value in text)[: size[0]]
+    assert json.loads(raw)["IS"] is False
+    assert command == [0x4200]
+
+
+def test_iskra_with_a_bare_signature(iskra: Rig) -> None:
+    iskra.fake.raw_signature = True  # type: ignore[attr-defined]
+    iskra.meter.begin()
+    iskra.until(iskra.signed)
+    verify(iskra.signed()[0])
+
+
+def test_iskra_long_text_goes_in_parts(server: ModbusLine) -> None:
+    text = json.dumps({"ID": "x" * 900})
+    rig = Rig(server, FakeIskra(server), "iskra-wm3m4", user_text=text)
+    rig.meter.begin()
+    rig.until(rig.signed)
+    raw = b"".join(rig.fake.holding[7100 + i].to_bytes(2, "big") for i in range(512))
+    assert raw[: rig.fake.holding[7056]].decode() == text
+    rig.close()
+
+
+@pytest.mark.parametrize(("state", "told"), [(1, [7051]), (2, [7053, 7056, 7100, 7051])])
+def test_iskra_record_left_open_is_ended_at_the_start(server: ModbusLine, state: int, told: list[int]) -> None:
+    fake = FakeIskra(server)
+    fake.holding[7000] = state
+    rig = Rig(server, fake, "iskra-wm3m4")
+    rig.until(rig.signed)
+    assert verify(rig.signed()[0])["RD"][0]["TX"] == "E"
+    assert [address for _, address, _ in server.written] == told
+    rig.close()
+
+
+def test_iskra_that_is_silent_at_the_start_is_looked_after_later(server: ModbusLine) -> None:
+    fake = FakeIskra(server)
+    fake.holding[7000] = 1
+    server.to_server = lambda data: b""
+    rig = Rig(server, fake, "iskra-wm3m4")
+    end = rig.loop.now + RECOVER_S
+    rig.until(lambda: rig.loop.now > end)
+    server.to_server = lambda data: data
+    rig.until(rig.signed)
+    assert rig.faults() == []
+    rig.close()
+
+
+def test_iskra_record_left_open_is_ended_before_the_next(iskra: Rig) -> None:
+    iskra.reading()
+    iskra.until(lambda: not iskra.meter._jobs)
+    iskra.fake.holding[7000] = 3
+    iskra.meter.begin()
+    iskra.until(iskra.signed)
+    commands = [values for _, address, values in iskra.fake.line.written if address == 7051]
+    assert commands == [[0x7200], [0x4200]]
+    assert verify(iskra.signed()[0])["RD"][0]["TX"] == "B"
+
+
+@pytest.mark.parametrize("size", [0, 1025, 65535])
+def test_iskra_sizes_that_cannot_be(iskra: Rig, size: int) -> None:
+    hear = iskra.fake.hear
+
+    def wrong(unit: int, address: int, values: list[int]) -> None:
+        hear(unit, address, values)
+        iskra.fake.holding[7057] = size
+
+    iskra.fake.line.on_write = wrong
+    iskra.meter.begin()
+    iskra.until(iskra.faults)
+    assert f"{size} bytes at register 7612 cannot be" in iskra.faults()[0][2]
+
+
+def test_bauer_text_that_is_no_record(server: ModbusLine) -> None:
+    fake = FakeBauer(server)
+
+    def empty(unit: int, address: int, values: list[int]) -> None:
+        fake.holding[address] = 0
+
+    server.on_write = empty
+    rig = Rig(server, fake, "bauer-bsm-ws36a")
+    assert type(rig.meter) is BauerMeter
+    rig.meter.begin()
+    rig.until(rig.faults)
+    assert "a record begins with OCMF|" in rig.faults()[0][2]
+    rig.close()
+
+
+def test_a_session_has_its_records(server: ModbusLine) -> None:
+    """The controller begins before the contactor closes, and waits for the last record."""
+    fake = FakeIskra(server)
+    board = board_file("simulated-ac-1")
+    board["serial"] = {"bus": {"device": server.device, "baud": BAUD}}
+    meter = {"id": board["evse"][0]["meter"], "driver": "modbus", "model": "iskra-wm3m4", "port": "bus", "unit": 1}
+    board["meter"] = [meter]
+    post = Post(board)
+
+    def drive(condition: Callable[[], Any]) -> None:
+        end = post.loop.now + 30
+        while not condition():
+            assert post.loop.now < end
+            pass_time(post.loop, post.board.evses[1].meter._bus)
+
+    drive(lambda: post[1].metering.when)
+    post.charge()
+    drive(lambda: post[1].metering.signed)
+    told = post.facts(readings=True)
+    post[1].stop("Local")
+    drive(lambda: told.extend(post.facts(readings=True)) or any(fact[0] == "stopped" for fact in told))
+    names = [fact[0] for fact in told if fact[0] in ("reading", "stopped")]
+    signed = [fact[2] for fact in told if fact[0] == "reading" and fact[2]]
+    assert [verify(item)["RD"][0]["TX"] for item in signed] == ["B", "E"]
+    assert names[-2:] == ["reading", "stopped"] and ("stopped", "Local") in told
+    assert fake.records == 2
+    post[1].close()
