@@ -38,11 +38,19 @@ MIN_CLOSE_INTERVAL_S = 10.0
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
-def check_board(description: dict[str, Any]) -> list[str]:
-    """Everything that is wrong with a board file, in words; for the front end."""
-    from hal.boardfile import check
+def check_board(description: dict[str, Any], path: str | None = None) -> list[str]:
+    """Everything that is wrong with a board, in words; the maps of its meters are put in. For the front end.
 
-    return check(description)
+    `path`: the board file, so that the words begin with file and line.
+    """
+    from evse.tomllines import place_of
+    from hal.boardfile import problems
+    from hal.meterfile import compile_meters
+
+    found = problems(description)
+    if found:
+        return [f"{place_of(path, where)}{text}" for where, text in found]
+    return [f"{place_of(path, ())}{text}" for text in compile_meters(description)]
 
 
 class Station:
@@ -85,6 +93,7 @@ class Station:
         self.control = ControlServer(loop, control, Verbs(self).commands(), log)
         self.control.settle = self._settle
         self.notify = Notify(loop, log)
+        self._barred: set[int] = set()  # EVSEs that nobody may use now
         self._stopping = False
         self._closed = False
         self._deadline: Any = None
@@ -122,7 +131,7 @@ class Station:
             stop=lambda evse, reason: self.controllers[evse].stop(reason),
             limit=lambda evse, source, limit_a: self.controllers[evse].limit(source, limit_a),
             unlock=lambda evse, connector: self.controllers[evse].unlock(connector),
-            permit=lambda evse, permitted: self.controllers[evse].permit(permitted),
+            permit=self._permit,
             display=self.display,
             reboot=self.restart,
         )
@@ -132,11 +141,55 @@ class Station:
         for reader, evse_ids in self.board.readers:
             hear = lambda event, *values, ids=evse_ids: self._hear_reader(ids, event, *values)  # noqa: E731
             self._start_device(None, reader, self.loop, hear)
+        self._start_board()
         self.runner.pump()
         self.side.connect()
         self.ready = True
-        self.notify.ready(self.runner.hangs)
+        self.notify.ready(self.hangs)
         self.log.info("the station is ready", evses=len(self.evses), board=self.board.id)
+
+    def _start_board(self) -> None:
+        """What belongs to no EVSE: lights, then the watchdog, which resets the machine from here on if we hang.
+
+        The station can do without them: one that fails is logged.
+        """
+        board = self.board
+        drivers = [table["contactor"]["driver"] for table in self.config["board"]["evse"]]
+        if board.bench_only and drivers != ["simulated"] * len(drivers):
+            self.log.warning("bench only: nothing but this program stands between mains and vehicle", board=board.id)
+        parts: list[tuple[Any, ...]] = [(led, self.loop, None) for led in board.leds]
+        if board.watchdog is not None:
+            parts.append((board.watchdog, self.loop, self._unfed, self.hangs))
+        for device, *args in parts:
+            try:
+                device.start(*args)
+            except FAULTS as error:
+                self.log.error("a device could not be started", why=str(error))
+        self._show(None)
+
+    def _unfed(self, event: str, part: str) -> None:
+        self.log.error("the machine's watchdog is not fed, a part hangs", part=part)
+
+    def hangs(self) -> str | None:
+        """Names the part that hangs, None if all goes well: for the watchdogs of systemd and of the machine."""
+        return self.runner.hangs() or self.board.hangs(self.loop.time())
+
+    def _permit(self, evse_id: int, permitted: bool) -> None:
+        (self._barred.discard if permitted else self._barred.add)(evse_id)
+        self.controllers[evse_id].permit(permitted)
+        self._show(evse_id)
+
+    def _show(self, evse_id: int | None) -> None:
+        """Lights, where the board has some."""
+        if not self.board.leds:
+            return
+        for id in self.controllers if evse_id is None else (evse_id,):
+            controller = self.controllers[id]
+            state = {"Charging": "charging", "EVConnected": "occupied", "Idle": "available"}
+            word = state.get(controller.charging_state, "suspended")
+            if word == "available" and id in self._barred:
+                word = "unavailable"
+            self.board.show(id, "fault" if controller.faults.stop() else word)
 
     def _start_device(self, evse_id: int | None, device: Any, *args: Any) -> None:
         """Starts a device; one that fails is made safe and is a fault of its EVSE (None: the station), no more."""
@@ -188,7 +241,7 @@ class Station:
 
     def make_safe(self) -> None:
         """Every contactor open, no current offered; also after a failure of any part. May be called again."""
-        devices = [*self.controllers.values(), *(reader for reader, _ in self.board.readers)]
+        devices = [*self.controllers.values(), *(reader for reader, _ in self.board.readers), *self.board.leds]
         for device in devices:
             try:
                 device.close()
@@ -200,6 +253,8 @@ class Station:
         if not self._closed:
             self._closed = True
             self.make_safe()
+            if self.board.watchdog is not None:
+                self.board.watchdog.close(self._stopping)  # after a failure it goes on: the next start has its time
             self.side.close()
             self.runner.close()
             self.control.close()
@@ -219,6 +274,8 @@ class Station:
 
     def _fact(self, fact: str, evse_id: int | None, *values: Any) -> None:
         self.side.fact(fact, evse_id, *values)
+        if fact != "reading":
+            self._show(evse_id)
         if self.control.wanted("events") and fact != "reading":
             self.control.publish("events", {"event": fact, "evse": evse_id, "values": list(values)})
 

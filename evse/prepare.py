@@ -48,13 +48,13 @@ class Prepared:
         self.pycache = pycache
 
 
-def prepare(config_path: str | None, state_dir: str) -> Prepared:
+def prepare(config_path: str | None, state_dir: str, board: str | None = None) -> Prepared:
     """Brings the state directory up to date. Raises UsageError (StationFileError) for what cannot run, StoreError."""
     directory = os.path.join(state_dir, COMPILED)
     try:
         os.makedirs(directory, 0o700, exist_ok=True)
         pycache = _code(directory)
-        return Prepared(_config(directory, config_path, pycache), pycache)
+        return Prepared(_config(directory, config_path, pycache, board), pycache)
     except OSError as error:
         raise StoreError(f"{directory}: {error.strerror or error}") from None
 
@@ -187,12 +187,12 @@ def _compile_blocks(blocks: dict[str, str], pycache: str | None) -> list[str]:
 # Configuration
 
 
-def _config(directory: str, config_path: str | None, pycache: str | None) -> str:
+def _config(directory: str, config_path: str | None, pycache: str | None, board: str | None) -> str:
     """Compiles the station file if it, its board or its password file changed; the path of the result."""
     path = os.path.join(directory, CONFIG)
     stamp = os.path.join(directory, "config.stamp")
     inputs = _inputs(stamp)
-    head = f"{config_path and os.path.abspath(config_path)}\n"
+    head = f"{config_path and os.path.abspath(config_path)} {board}\n"
     code = os.path.join(directory, "code.stamp")
     if inputs is not None and os.path.exists(path):
         if _matches(stamp, head + "\n".join(inputs) + "\n" + _fingerprint(iter([code, *inputs]))):
@@ -200,7 +200,7 @@ def _config(directory: str, config_path: str | None, pycache: str | None) -> str
     from evse import stationfile
     from evse.boards import own_maps
 
-    config = stationfile.load(config_path)
+    config = stationfile.load(config_path, board=board)
     files = [os.path.abspath(config_path)] if config_path else []
     files.append(config["board_file"])
     files += [name for name, _ in own_maps(config["board"])]

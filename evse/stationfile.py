@@ -51,17 +51,18 @@ class StationFileError(UsageError):
         self.problems = problems
 
 
-def load(path: str | None, csms: dict[str, Any] | None = None) -> dict[str, Any]:
+def load(path: str | None, csms: dict[str, Any] | None = None, board: str | None = None) -> dict[str, Any]:
     """The checked configuration of a station file; without one, a simulated AC station for a CSMS on this machine.
 
-    `csms` are settings that stand over those of [csms]; None takes one away.
+    `csms` are settings that stand over those of [csms]; None takes one away. `board` stands over the file's.
 
     Shape: csms (with slots: {n: ...}), station, board: the tables of the board file, board_file: its path,
     overrides: entries of the device model, blocks: {...}, behaviour, certificates, trace. Paths are absolute.
     Raises StationFileError, UsageError.
     """
     if path is None:
-        return _Reader("built-in defaults", os.getcwd(), DEFAULT).read(csms)
+        source = DEFAULT if board is None else DEFAULT.partition("[[evse]]")[0]
+        return _Reader("built-in defaults", os.getcwd(), source).read(csms, board)
     try:
         with open(path, "rb") as file:
             source = file.read().decode()
@@ -69,7 +70,7 @@ def load(path: str | None, csms: dict[str, Any] | None = None) -> dict[str, Any]
         raise UsageError(f"{path}: {error.strerror}; `evse config init` writes a station file to begin with") from None
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
-    return _Reader(path, os.path.dirname(os.path.abspath(path)), source).read(csms)
+    return _Reader(path, os.path.dirname(os.path.abspath(path)), source).read(csms, board)
 
 
 DEFAULT = """\
@@ -121,12 +122,14 @@ class _Reader:
             problem = Problem(int(found[1]) if found else None, "TOML", text[0].lower() + text[1:])
             raise StationFileError(path, [problem]) from None
 
-    def read(self, csms: dict[str, Any] | None = None) -> dict[str, Any]:
+    def read(self, csms: dict[str, Any] | None = None, board: str | None = None) -> dict[str, Any]:
         """The configuration. Raises StationFileError with all problems."""
         data = self._data
         if csms and isinstance(table := data.setdefault("csms", {}), dict):
             table.update(csms)
             data["csms"] = {name: value for name, value in table.items() if value is not None}
+        if board is not None:
+            data["board"] = board
         self._unknown((), data, TOP, "table")
         ocpp = self._expect_table(("ocpp",), data.get("ocpp", {}))
         self._unknown(("ocpp",), ocpp, OCPP, "table")
@@ -279,7 +282,7 @@ class _Reader:
         except UsageError as error:
             self._problem(("board",), str(error))
             return {}, None
-        problems = [] if self._problems else boards.fit(board, evses, name) or check_board(board)
+        problems = [] if self._problems else boards.fit(board, evses, name) or check_board(board, path)
         for problem in problems:
             self._problem(("board",), problem)
         numbers = sorted(table.get("id", 0) for table in board.get("evse", ()))

@@ -12,6 +12,21 @@ _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 
 
+def place_of(file: str | None, path: Path) -> str:
+    """ "file:line: " of what stands at `path` or around it; "file: " where no line is known, "" without a file."""
+    if file is None:
+        return ""
+    try:
+        with open(file, encoding="utf-8") as source:
+            lines = lines_of(source.read())
+    except (OSError, UnicodeDecodeError):
+        lines = {}
+    for length in range(len(path), 0, -1):
+        if path[:length] in lines:
+            return f"{file}:{lines[path[:length]]}: "
+    return f"{file}: "
+
+
 def lines_of(source: str) -> dict[Path, int]:
     """Path of each table and key -> its line; members of arrays of tables are counted from 0."""
     lines: dict[Path, int] = {}

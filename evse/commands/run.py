@@ -16,9 +16,10 @@ LEVELS = ("error", "warning", "info", "debug")
 
 
 def add(commands: Any, shared: argparse.ArgumentParser, daemon: argparse.ArgumentParser) -> None:
-    """evse run --config FILE --state-dir DIR [--control SOCKET] [--log-level L]"""
+    """evse run --config FILE --state-dir DIR [--board NAME] [--control SOCKET] [--log-level L]"""
     run = commands.add_parser("run", help="run the station in the foreground", parents=[shared, daemon])
     run.add_argument("--config", metavar="FILE", help="station file; without one a simulated station")
+    run.add_argument("--board", metavar="NAME", help='board file instead of the one in the station file, or "auto"')
     run.add_argument("--log-level", choices=LEVELS, default="info", help="lines to show on standard error")
     run.set_defaults(call=_run)
 
@@ -30,7 +31,8 @@ def _run(args: argparse.Namespace) -> NoReturn:
     except OSError as error:
         raise UsageError(f"state directory {directory}: {error.strerror}; choose another by --state-dir") from None
     lock = _lock(directory)
-    prepared = prepare.prepare(args.config, directory)
+    board = os.path.abspath(args.board) if args.board and "/" in args.board else args.board
+    prepared = prepare.prepare(args.config, directory, board)
     control = os.path.abspath(args.control) if args.control else os.path.join(directory, SOCKET_NAME)
     os.set_inheritable(lock, True)
     sys.stdout.flush()
