@@ -59,6 +59,43 @@ def test_TC_CP_V16_032_2_power_failure_stops_transactions_after_boot() -> None:
     station.leave()
 
 
+def test_power_failure_of_a_station_that_resumes() -> None:
+    """power_loss = "resume": the transaction goes on after the start, and is stopped as any other."""
+    station = WholeStation(station={"power_loss": "resume"})
+    id = station.charge()
+    station.power_cut()
+    station.advance(30)
+    station.power_up()
+    station.boot()
+    assert station.statuses == {0: "Available", 1: "Charging"}
+    assert station.is_charging()
+    station.advance(10)
+    station.take(MeterValues={})
+    station.tap("TAG")
+    station.expect("StopTransaction", transactionId=id, reason="Local")
+    station.expect_status("Finishing")
+    station.leave()
+
+
+def test_power_failure_and_the_vehicle_left_meanwhile() -> None:
+    """As above, but nobody is there after the start: the transaction ends as if the vehicle left now."""
+    station = WholeStation(station={"power_loss": "resume"})
+    id = station.charge()
+    station.advance(30)
+    station.power_cut()
+    station.sim.unplug(1)
+    station.power_up()
+    station.boot()
+    station.advance(10)
+    said = station.take()
+    (stop,) = said["StopTransaction"]
+    assert (stop["transactionId"], stop["reason"], stop["meterStop"]) == (id, "EVDisconnected", 92)
+    station.tap("OTHER")
+    station.expect("Authorize")
+    station.expect_status("Preparing")
+    station.quiet()
+
+
 def test_TC_CP_V16_034_power_failure_with_unavailable_status() -> None:
     """Unavailable by ChangeAvailability, charge point and connector: so it stays over a power failure. [1.6 §5.2]"""
     station = WholeStation(board(evses=2))
@@ -116,6 +153,16 @@ def test_fault_during_transaction() -> None:
     station.do("clear", 1, "GroundFailure")
     station.expect_status("Finishing")
     station.leave()
+
+
+def test_pilot_error_during_transaction() -> None:
+    """The vehicle shorts the pilot: a warning where 1.6 allows it, never with the status Charging. [1.6 §4.9]"""
+    station = WholeStation()
+    id = station.charge()
+    station.do("misbehave", 1, "short")
+    station.expect("StopTransaction", transactionId=id)
+    station.expect_status("Finishing", error="EVCommunicationError")
+    station.quiet()
 
 
 # -- offline ----------------------------------------------------------------------------------------------------------

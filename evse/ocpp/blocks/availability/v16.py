@@ -64,10 +64,10 @@ def _report(block: Any, connector_id: int, status: str, fault: tuple[str, str] |
     if fault is None:
         return said
     code, detail = fault
+    if code == "EVCommunicationError" and status not in _WITH_EV:
+        return said
     if detail:
         said["info"] = detail[:_TEXT_LENGTH]
-    if code == "EVCommunicationError" and status not in _WITH_EV:
-        code = ""
     if code in _ERROR_CODES or code in _RENAMED:
         said["errorCode"] = _RENAMED.get(code, code)
     elif code:

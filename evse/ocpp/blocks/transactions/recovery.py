@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from evse.model import REGISTER, Evse
 from evse.ocpp.blocks.transactions.events import UPDATED
-from evse.ocpp.blocks.transactions.points import CONNECTION_LOST
+from evse.ocpp.blocks.transactions.points import AUTHORIZATION_LOST, CONNECTION_LOST
 from evse.ocpp.blocks.transactions.transaction import revive
 
 TYPE_CHECKING = False
@@ -70,14 +70,22 @@ class Recovery:
         block = self._block
         if tx.stop is not None:
             self._end(tx)
-        elif tx.evse.plugged is None and block.stop_points() & CONNECTION_LOST:
+        elif tx.evse.plugged is None and self._ends_without_ev():
             block.end(tx, "EVCommunicationLost", "EVDisconnected", state="Idle")
+            if tx.evse.authorized is not None:
+                self.ctx.effect("stop", tx.evse.id, "EVDisconnected")
         else:
             sample = self.ctx.block("metering").updated(tx.evse, "Interruption.End")
             tx.state = None  # told in any case [E17.FR.14]
             state = tx.evse.charging_state
             tx.note_state(state, self.ctx.clock.now())
             block.say(tx, UPDATED, "TxResumed", state=state, samples=[sample] if sample else None)
+
+    def _ends_without_ev(self) -> bool:
+        """Whether the transaction would have ended had the EV left before our eyes. [E09, E10]"""
+        ends_session = self.ctx.model.boolean("TxCtrlr", "StopTxOnEVSideDisconnect") is not False
+        lost = CONNECTION_LOST | AUTHORIZATION_LOST if ends_session else CONNECTION_LOST
+        return bool(self._block.stop_points() & lost)
 
     def _may_resume(self, stamp: Any) -> bool:
         """Whether an interruption since `stamp` is short enough to go on. [E17.FR.10, E17.FR.20]"""
