@@ -86,3 +86,31 @@ class Evse:
     def register_wh(self) -> float | None:
         """The meter's import register in Wh, None before the first reading."""
         return self.values.get(REGISTER)
+
+    def note(self, fact: str, values: tuple[Any, ...], now: float) -> None:
+        """Takes down what the charging side tells; `now` in monotonic seconds."""
+        if fact == "reading":
+            self.values, self.signed = values
+            self.values_when = now
+        elif fact == "charging_state":
+            self.charging_state = values[0]
+        elif fact == "power_path":
+            self.power_path = values[0]
+        elif fact in ("plugged", "unplugged"):
+            self.plugged = values[0] if fact == "plugged" else None
+        elif fact in ("fault", "cleared"):
+            note_fault(fact, self.faults, values)
+        elif fact == "lock":
+            connector = self.connectors.get(values[0])
+            if connector is not None and connector.locked is not None:
+                connector.locked = values[1]
+        elif fact == "connection_timeout":
+            self.authorized = None
+
+
+def note_fault(fact: str, faults: dict[str, str], values: tuple[Any, ...]) -> None:
+    """Adds a fault (code, detail) or takes a cleared one (code) away."""
+    if fact == "fault":
+        faults[values[0]] = values[1]
+    else:
+        faults.pop(values[0], None)

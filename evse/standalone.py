@@ -63,21 +63,9 @@ class Standalone:
         evse = self._station.evses.get(evse_id)
         if evse is None:
             return
-        if name == "reading":
-            evse.values, evse.signed = values
-            evse.values_when = self._station.clock.now()
-        elif name == "power_path":
-            evse.power_path = values[0]
-        elif name == "charging_state":
-            evse.charging_state = values[0]
-        elif name == "fault":
-            evse.faults[values[0]] = values[1]
-        elif name == "cleared":
-            evse.faults.pop(values[0], None)
-        elif name in ("stopped", "connection_timeout"):
+        evse.note(name, values, self._station.clock.now())
+        if name == "stopped":
             evse.authorized = None
-        elif name in ("plugged", "unplugged"):
-            evse.plugged = values[0] if name == "plugged" else None
 
     def token_presented(self, evse_ids: tuple[int, ...], id_token: str, kind: str) -> None:
         """Learns the card, ends its session, or starts one where a cable waits."""

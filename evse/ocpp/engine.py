@@ -14,6 +14,7 @@ from __future__ import annotations
 from _collections import deque
 
 from evse.errors import CsmsError, StoreError, UsageError
+from evse.model import note_fault
 from evse.ocpp import registry, rpc
 from evse.ocpp.queue import Call, Outbox
 from evse.ocpp.schema import SchemaError, rpc_code
@@ -137,10 +138,10 @@ class Engine:
             if evse is None:
                 self.log.error("a fact about an EVSE that does not exist", fact=name, evse=args[0])
                 return
-            self._note(name, evse, args[1:])
+            evse.note(name, args[1:], self.clock.now())
             args = (evse, *(() if name == "reading" else args[1:]))
         elif name in ("fault", "cleared") and args[0] is None:
-            self._note_fault(name, self.faults, args[1:])
+            note_fault(name, self.faults, args[1:])
         self._enter(self._tell, name, *args)
 
     def token_presented(self, evse_ids: tuple[int, ...], id_token: str, kind: str = "ISO14443") -> None:
@@ -367,35 +368,6 @@ class Engine:
             block = self._blocks.get(block_name)
             if block is not None and block_name not in must and (hear := getattr(block, method, None)) is not None:
                 hear(*args)
-
-    def _note(self, name: str, evse: Evse, args: tuple[Any, ...]) -> None:
-        """Writes a fact down in the EVSE that it is about."""
-        if name == "plugged":
-            evse.plugged = args[0]
-        elif name == "unplugged":
-            evse.plugged = None
-        elif name == "charging_state":
-            evse.charging_state = args[0]
-        elif name == "power_path":
-            evse.power_path = args[0]
-        elif name == "reading":
-            evse.values, evse.signed = args
-            evse.values_when = self.clock.now()
-        elif name in ("fault", "cleared"):
-            self._note_fault(name, evse.faults, args)
-        elif name == "lock":
-            connector = evse.connectors.get(args[0])
-            if connector is not None and connector.locked is not None:
-                connector.locked = args[1]
-        elif name == "connection_timeout":
-            evse.authorized = None
-
-    @staticmethod
-    def _note_fault(name: str, faults: dict[str, str], args: tuple[Any, ...]) -> None:
-        if name == "fault":
-            faults[args[0]] = args[1]
-        else:
-            faults.pop(args[0], None)
 
     def _receive(self, text: str) -> None:
         try:
