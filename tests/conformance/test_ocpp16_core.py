@@ -557,6 +557,24 @@ def test_TC_CP_V16_015_hard_reset_with_transaction() -> None:
     reset_with_transaction("Hard")
 
 
+def test_reset_without_an_answer_to_stop_transaction() -> None:
+    """Reset, and the CSMS does not answer StopTransaction: the station restarts in the end and sends it again.
+
+    [1.6 §5.14]
+    """
+    station = WholeStation()
+    id = station.charge()
+    assert station.ask("Reset", type="Soft") == {"status": "Accepted"}
+    station.expect("StopTransaction", answer=None, transactionId=id)
+    station.advance(20)
+    station.reboot()
+    station.advance(60)
+    station.connect()
+    station.expect("BootNotification", answer=station.registration("Accepted", 86_400))
+    said = station.take()
+    assert [(stop["transactionId"], stop["reason"]) for stop in said["StopTransaction"]] == [(id, "SoftReset")]
+
+
 def test_TC_CP_V16_016_soft_reset_with_transaction() -> None:
     """Soft Reset: as a hard one, with the reason SoftReset. [1.6 §5.14, §7.36]"""
     reset_with_transaction("Soft")

@@ -70,7 +70,7 @@ def test_power_failure_of_a_station_that_resumes() -> None:
     assert station.statuses == {0: "Available", 1: "Charging"}
     assert station.is_charging()
     station.advance(10)
-    station.take(MeterValues={})
+    station.take()
     station.tap("TAG")
     station.expect("StopTransaction", transactionId=id, reason="Local")
     station.expect_status("Finishing")
@@ -293,7 +293,7 @@ def test_cable_stays_locked_after_the_vehicle_left() -> None:
     station.tap("TAG")
     station.expect("Authorize")
     station.expect("StartTransaction", answer={"transactionId": 7, **REFUSED})
-    station.take(StopTransaction={})
+    station.take()
     station.unplug()
     station.expect_status("Finishing", info="EV side disconnected")
     station.advance(5)
@@ -312,6 +312,27 @@ def refuse_start(station: WholeStation) -> None:
     while station.calls and station.calls[0][2] == "StatusNotification":
         station.expect_status("Charging")
     station.expect("StartTransaction", answer={"transactionId": 7, **REFUSED})
+
+
+def test_transaction_message_attempts() -> None:
+    """A CSMS that fails on StopTransaction gets it TransactionMessageAttempts times, each after a longer time.
+
+    [1.6 §3.7.1, §9.1.30, §9.1.31]
+    """
+    station = WholeStation()
+    station.configure(TransactionMessageAttempts=3, TransactionMessageRetryInterval=10, MeterValueSampleInterval=0)
+    id = station.charge()
+    station.tap("TAG")
+    for wait_s in (10, 20, None):
+        station.expect("StopTransaction", answer=None, transactionId=id)
+        station.refuse("InternalError")
+        station.take()
+        if wait_s is not None:
+            station.advance(wait_s - 0.1)
+            station.quiet()
+            station.advance(0.1)
+    station.advance(600)
+    station.quiet()
 
 
 def test_unknown_id_refused_offline() -> None:
