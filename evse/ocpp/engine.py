@@ -448,6 +448,9 @@ class Engine:
         block = self.block(name) if name else None
         dialect = self.dialect(name) if name and block is not None else None
         route = dialect.CALLS.get(action) if dialect is not None else None
+        profile = getattr(dialect, "PROFILES", {}).get(action)
+        if profile is not None and profile not in (self.model.members("OCPP16Ctrlr", "SupportedFeatureProfiles") or ()):
+            route = None
         if route is None:
             raise CsmsError("NotSupported", f"{action} is not supported by this charging station")
         self.tables.check(action, payload)

@@ -233,3 +233,13 @@ def test_a_subprotocol_that_we_do_not_speak_is_an_error() -> None:
     b = Bench()
     with pytest.raises(CsmsError):
         b.engine.connected("ocpp1.5")
+
+
+def test_16_a_feature_profile_that_is_left_out_is_refused() -> None:
+    """[1.6 §3.2] its requests are recognized but not supported."""
+    b = bench("1.6")
+    wish = {"requestedMessage": "Heartbeat"}
+    assert b.ask("TriggerMessage", wish) == {"status": "Accepted"}
+    b.model.set("OCPP16Ctrlr", "SupportedFeatureProfiles", "Core")
+    reply = b.ask_raw("TriggerMessage", wish)
+    assert reply is not None and reply[2] == "NotSupported"

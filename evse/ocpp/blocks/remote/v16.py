@@ -51,6 +51,8 @@ def _status(answer: dict[str, Any]) -> dict[str, Any]:
     return {"status": answer["status"]}
 
 
+# Feature profile of an action, where that is not Core. [1.6 §3.2]
+PROFILES = {"TriggerMessage": "RemoteTrigger"}
 CALLS = {
     "RemoteStartTransaction": ("request_start", _start, _status),
     "RemoteStopTransaction": ("request_stop", _stop, _status),
