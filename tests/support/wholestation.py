@@ -9,7 +9,7 @@
     station.expect("StopTransaction", answer=None)              or later, by `answer()`
     assert station.ask("RemoteStopTransaction", transactionId=1) == {"status": "Accepted"}
     station.advance(60)
-    station.drop(); station.reconnect()
+    station.drop(); station.connect()
     station.power_cut(); station.power_up()
 
 The CSMS hears in order: `expect` takes the CALL in flight and no other; `quiet` demands silence. What the station does
