@@ -6,7 +6,6 @@ import pytest
 
 from tests.support.wholestation import WholeStation, board
 
-
 # -- remote start and stop --------------------------------------------------------------------------------------------
 
 
