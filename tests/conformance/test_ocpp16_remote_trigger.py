@@ -9,7 +9,8 @@ def test_TC_CP_V16_054_trigger_message() -> None:
     """TriggerMessage: Accepted, then the message with the present state, and nothing else. [1.6 §5.17]
 
     MeterValues have the context Trigger and, in a transaction, its id; without a connector every one is reported, and
-    the charge point as connector 0. BootNotification is not sent again by a charge point that was accepted. [1.6 errata 3.35, 3.46]
+    the charge point as connector 0. BootNotification is not sent again by a charge point that was accepted.
+    [1.6 errata 3.35, 3.46]
     """
     station = WholeStation(board(evses=2))
     station.configure(MeterValueSampleInterval=0, ClockAlignedDataInterval=0)

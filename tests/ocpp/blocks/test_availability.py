@@ -74,6 +74,22 @@ def test_after_a_report_whose_answer_was_lost_the_csms_is_told_what_holds_now(ve
 # -- status ---------------------------------------------------------------------------------------------------------
 
 
+@versions
+def test_a_cable_that_stays_locked_occupies_its_connector(version: str) -> None:
+    bench = station(version, sockets=True)
+    bench.engine.evses[1].connectors[1].locked = False
+    charge(bench)
+    bench.fact("lock", 1, 1, True)
+    bench.settle()
+    bench.fact("power_path", 1, False)
+    bench.fact("stopped", 1, "EVDisconnected")
+    bench.fact("unplugged", 1, 1)
+    bench.fact("charging_state", 1, "Idle")
+    assert statuses(bench) == ([(1, "Finishing")] if version == "1.6" else [])
+    bench.fact("lock", 1, 1, False)
+    assert statuses(bench) == [(1, "Available")]
+
+
 @versions2
 def test_g01_fr_03_fr_04_a_cable_makes_a_connector_occupied(version: str) -> None:
     bench = station(version)
