@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from evse.shell.log import LINE_LIMIT, Log
+from evse.shell.log import BURST_LINES, LINE_LIMIT, LINES_PER_S, Log
 
 
 @pytest.mark.parametrize(("level", "shown"), [("error", 1), ("warning", 2), ("info", 3), ("debug", 4)])
@@ -74,3 +74,26 @@ def test_standard_error_is_the_default() -> None:
     assert os.read(read, 100) == b"<6>to fd 2\n"
     for fd in (read, write, kept):
         os.close(fd)
+
+
+def test_a_flood_is_thinned_and_counted_but_errors_stay() -> None:
+    lines: list[bytes] = []
+    now = [0.0]
+    log = Log(write=lines.append, journal=True, now=lambda: now[0])
+    for _ in range(BURST_LINES + 50):
+        log.warning("the CSMS sent no valid frame")
+    assert len(lines) == BURST_LINES
+    log.error("bad")
+    assert lines[-1] == b"<3>bad lines_left_out=50\n"
+    now[0] += 10
+    for _ in range(1000):
+        log.info("more")
+    assert len(lines) == BURST_LINES + 1 + 10 * LINES_PER_S
+
+
+def test_nothing_is_left_out_while_somebody_looks_for_a_defect() -> None:
+    lines: list[bytes] = []
+    log = Log("debug", write=lines.append, now=lambda: 0.0)
+    for _ in range(2 * BURST_LINES):
+        log.info("more")
+    assert len(lines) == 2 * BURST_LINES

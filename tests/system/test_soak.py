@@ -44,7 +44,7 @@ CHANGES = (
     ("AuthCtrlr", "AuthorizeRemoteStart", ("true", "false")),
     ("AuthCacheCtrlr", "Enabled", ("true", "false")),
     ("SampledDataCtrlr", "TxUpdatedInterval", ("0", "3", "60", "86400")),
-    ("SampledDataCtrlr", "TxUpdatedMeasurands", ("Energy.Active.Import.Register,Current.Import,Voltage", "", "SoC", "Rubbish")),
+    ("SampledDataCtrlr", "TxUpdatedMeasurands", ("Energy.Active.Import.Register,Voltage", "", "SoC", "Rubbish")),
     ("SampledDataCtrlr", "TxEndedInterval", ("0", "5")),
     ("AlignedDataCtrlr", "Interval", ("0", "7", "900")),
     ("AlignedDataCtrlr", "SendDuringIdle", ("true", "false")),
@@ -72,6 +72,9 @@ TRIGGERS = (
     "TransactionEvent",
     "FirmwareStatusNotification",
 )
+
+
+OCCUPIED16 = ("Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing")
 
 
 class Soak:
@@ -380,6 +383,7 @@ class Soak:
         availability = plant.engine.block("availability")
         for evse in EVSES:
             told, status = plant.csms.statuses[plant.version, evse, 1], availability.status(plant.evses[evse], 1)
+            told = "Occupied" if told in OCCUPIED16 else told
             assert told == status, f"EVSE {evse} is {status}, the CSMS was told {told}"
 
 
