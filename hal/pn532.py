@@ -37,10 +37,10 @@ _LOOK = len(COMMANDS) - 1
 WAKE_S = 0.005
 ACK_S = 0.5  # the chip takes 15 ms, a USB adapter on a Raspberry Pi much longer
 ANSWER_S = 0.5
-WATCH_S = 2.0
+WATCH_S = 5.0
 AGAIN_S = 0.2  # from one sight of a card to the next search
 ABORT_S = 0.005
-POLL_S, SEARCH_POLL_S = 0.005, 0.1  # on links that must be asked: a chip that is to answer soon, and one that searches
+POLL_S, SEARCH_POLL_S = 0.005, 0.2  # on links that must be asked: a chip that is to answer soon, and one that searches
 PAUSE_S = 1.0  # before the chip is woken again
 ATTEMPTS = 3
 
@@ -155,14 +155,18 @@ class Chip:
 
     def receive(self, data: bytes, now: float) -> None:
         """Bytes from the chip."""
-        for content in self._frames.feed(data):
+        found = self._frames.feed(data)
+        for content in found:
             if content is None:
                 if self._phase in ("ack", "answer"):
                     self._trip("it answers with errors", now)
             elif content:
                 self._answered(content, now)
             elif self._phase == "ack":
-                self._wait("answer", now + (WATCH_S if self._step == _LOOK else ANSWER_S))
+                watched = self._step == _LOOK and self._works
+                self._wait("answer", now + (WATCH_S if watched else ANSWER_S))
+        if not found and self._phase == "answer" and self.when is not None and data.strip(b"\0"):
+            self.when = min(self.when, now + ANSWER_S)  # a frame in pieces, or what noise left of one: asked for again
 
     def tick(self, now: float) -> None:
         """To be called once `now` reaches `when`."""

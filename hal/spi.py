@@ -5,8 +5,8 @@
     answers = port.transfer(b"\\x82\\x00", b"\\xee\\x00")      as many bytes back as were sent
     port.close()
 
-Both directions need the addresses of buffers, which `array` tells; mode 0, eight bits, high bit first.
-[linux/spi/spidev.h]
+Mode 0, eight bits, high bit first. The kernel wants the addresses of buffers, which of what Python has `array` tells
+(and ctypes, for far more memory). [linux/spi/spidev.h]
 """
 
 from __future__ import annotations
@@ -15,11 +15,38 @@ import fcntl
 import posix
 import sys
 from _struct import Struct
-from array import array
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MODE, SPEED, MESSAGE = 0x40016B01, 0x40046B04, 0x40006B00  # of MESSAGE, the size of the transfers is missing
 # tx_buf, rx_buf, len, speed_hz, delay_usecs, bits_per_word, cs_change, tx_nbits, rx_nbits, word_delay_usecs, padding
 TRANSFER = Struct("=QQIIHBBBBBB")
+
+
+class _Unregistered:
+    @staticmethod
+    def register(kind: Any) -> Any:
+        return kind
+
+
+def _load_array() -> Any:
+    """The class `array`. It registers itself with an abstract class; loading that would cost 450 KiB for nothing."""
+    names = [name for name in ("collections", "collections.abc") if name not in sys.modules]
+    for name in names:
+        stand_in: Any = type(sys)(name)
+        stand_in.MutableSequence = _Unregistered
+        sys.modules[name] = stand_in
+    try:
+        from array import array
+    finally:
+        for name in names:
+            del sys.modules[name]
+    return array
+
+
+array = _load_array()
 
 
 class SpiPort:

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     Talk = Generator[tuple[list[bytes], float], list[bytes], Any]
 
 SPEED_HZ = 1_000_000
-SEARCH_S = 0.25
+SEARCH_S = 0.3
 RESET_S, FIELD_S, CARD_S, LATE_S = 0.05, 0.005, 0.004, 0.01
 PAUSE_S = 1.0  # after an error, before the chip is reset
 ATTEMPTS = 3
 GONE = (2, 9, 19)  # errors of a bus that is no longer there
 
 # Registers
-COMMAND, COM_IRQ, ERROR, FIFO, LEVEL, CONTROL, FRAMING, COLL = 0x01, 0x04, 0x06, 0x09, 0x0A, 0x0C, 0x0D, 0x0E
+COMMAND, COM_IRQ, ERROR, FIFO, LEVEL, FRAMING, COLL = 0x01, 0x04, 0x06, 0x09, 0x0A, 0x0D, 0x0E
 MODE, TX_CONTROL, TX_ASK, RF_CFG, VERSION = 0x11, 0x14, 0x15, 0x26, 0x37
 T_MODE, T_PRESCALER, T_RELOAD_H, T_RELOAD_L = 0x2A, 0x2B, 0x2C, 0x2D
 # Commands and bits
@@ -39,7 +39,6 @@ GARBLED, COLLISION = 0x13, 0x08  # of ERROR: buffer overflow, parity, protocol
 ANTENNA = 0x03
 AUTO_TIMER = 0x80
 GAINS = {18: 0, 23: 1, 33: 4, 38: 5, 43: 6, 48: 7}
-_LOOK = (COM_IRQ, ERROR, LEVEL, CONTROL, COLL, T_MODE, TX_CONTROL)
 # What is said to cards
 WUPA, HLTA, CASCADE_TAG = b"\x52", b"\x50\x00", 0x88
 LEVELS = (0x93, 0x95, 0x97)
@@ -57,6 +56,10 @@ def write(register: int, *values: int) -> bytes:
 def read(register: int, times: int = 1) -> bytes:
     """An SPI message that reads one register; the answer's first byte means nothing."""
     return bytes((0x80 | register << 1,) * times) + b"\0"
+
+
+_CLEAR = [write(COMMAND, IDLE), write(COM_IRQ, 0x7F), write(LEVEL, 0x80)]
+_LOOK = [read(register) for register in (COM_IRQ, ERROR, LEVEL, COLL, T_MODE, TX_CONTROL)]
 
 
 def crc_a(data: bytes) -> bytes:
@@ -98,21 +101,11 @@ def exchange(data: bytes, bits: int = 0) -> Talk:
     number of bits, from the first one of the answer's first byte on.
     """
     framing = bits << 4 | bits if len(data) > 1 else bits
-    yield (
-        [
-            write(COMMAND, IDLE),
-            write(COM_IRQ, 0x7F),
-            write(LEVEL, 0x80),
-            write(FIFO, *data),
-            write(FRAMING, framing),
-            write(COMMAND, TRANSCEIVE),
-            write(FRAMING, 0x80 | framing),
-        ],
-        CARD_S,
-    )
+    start = write(FRAMING, framing), write(COMMAND, TRANSCEIVE), write(FRAMING, 0x80 | framing)
+    yield [*_CLEAR, write(FIFO, *data), *start], CARD_S
     for wait_s in (LATE_S, 0.0):
-        seen = yield [read(register) for register in _LOOK], 0.0
-        irq, error, level, _, coll, t_mode, tx_control = (answer[1] for answer in seen)
+        seen = yield _LOOK, 0.0
+        irq, error, level, coll, t_mode, tx_control = (answer[1] for answer in seen)
         if t_mode != AUTO_TIMER or tx_control & ANTENNA != ANTENNA:
             raise ChipError("the chip lost its settings")
         if irq & (RECEIVED | TIMED_OUT):

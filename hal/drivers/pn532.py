@@ -3,7 +3,7 @@
 Settings, besides those of hal/drivers/reader.py: `port`, a [serial.*] of the board (115200 Bd unless that says
 otherwise); or `device`, as "/dev/i2c-1" or "/dev/spidev0.0", with `speed_hz` (1000000) for SPI.
 
-On I2C and SPI the chip is asked whether it has something to say, ten times a second while it looks for cards; on a
+On I2C and SPI the chip is asked whether it has something to say, five times a second while it looks for cards; on a
 serial port it speaks by itself, which is the cheapest. The bus is in use 5 ms at most for a card (I2C at 100 kHz).
 """
 
@@ -111,6 +111,9 @@ class _Asked(Pn532):
 
     def _act(self) -> None:
         super()._act()
+        self._ask_later()
+
+    def _ask_later(self) -> None:
         delay_s = self.chip.polling_s()
         if self._poll is None and delay_s is not None and self._report is not None:
             self._poll = self._loop.call_later(delay_s, self._ask)
@@ -126,7 +129,10 @@ class _Asked(Pn532):
             if error.errno in GONE:
                 self._lost(error)
                 return
-        self._received(data)
+        if data:
+            self._received(data)
+        else:
+            self._ask_later()
 
     def _frame(self) -> bytes:
         """One frame, whose length is not known before: one that is longer is asked for again."""

@@ -184,6 +184,7 @@ class Line:
         self.device = str(directory / name)
         self.far = -1
         self.noise = b""  # sent before the next thing that is said
+        self.damaged = False  # the first two bytes of what is said next are lost
         self.heard = self.said = 0  # bytes
         self.deaf = False  # nobody has the other end open
         self.plug()
@@ -224,8 +225,8 @@ class Line:
     def speak(self) -> None:
         """Sends what the chip has to say."""
         if self.far >= 0:
-            self.said += os.write(self.far, self.noise + self.chip.take())
-            self.noise = b""
+            self.said += os.write(self.far, self.noise + self.chip.take()[2 * self.damaged :])
+            self.noise, self.damaged = b"", False
 
     def place(self, card: Card | None) -> None:
         self.chip.place(card)

@@ -55,7 +55,7 @@ class CountedPort(SerialPort):
 def follow(loop: PatientLoop, device: Any, line: Any) -> None:
     """Lets the loop know what is on its way between the reader `device` and the far end of its line.
 
-    `line` has `far` (-1: unplugged) and `deaf` (reads nothing now), and counts `heard` and `said`, the bytes it read and wrote.
+    `line` has `far` (-1: unplugged) and `deaf` (reads nothing now), and counts the bytes `heard` and `said`.
     """
     port = device.port = CountedPort(device.port.settings)
 
