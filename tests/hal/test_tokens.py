@@ -93,6 +93,22 @@ def test_leading_zeros_that_a_reader_drops_come_back() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("04A22B3C", {}),
+        ("04:a2:2b:3c", {}),
+        ("3C2BA204", {"byte_order": "reversed"}),
+        ("0077736764", {"format": "dec"}),
+        ("1009492484", {"format": "dec", "byte_order": "reversed"}),
+        ("4A22B3C", {"length": 4}),
+    ],
+)
+def test_settings_in_the_documentation(text: str, options: dict[str, Any]) -> None:
+    """docs/readers.md"""
+    assert of_text(text, **options) == ("04A22B3C", "ISO14443")
+
+
+@pytest.mark.parametrize(
     ("options", "text", "words"),
     [
         ({}, "", "zeros only"),
