@@ -53,6 +53,16 @@ def check_board(description: dict[str, Any], path: str | None = None) -> list[st
     return [f"{place_of(path, ())}{text}" for text in compile_meters(description)]
 
 
+def this_board() -> str:
+    """The name of the board that this machine is, by its device tree; for the front end. Raises UsageError."""
+    from hal.machine import detect
+
+    try:
+        return detect()
+    except HalError as error:
+        raise UsageError(error.detail) from None
+
+
 class Station:
     """One charging station: `start()`, then run the loop until it stops; `exit_code` says why it did.
 

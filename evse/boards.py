@@ -12,8 +12,6 @@ from evse.errors import UsageError
 
 DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(evse.__file__))), "board_configs")
 SIMULATED = "simulated-"
-AUTO = "auto"  # the board file that fits the machine
-COMPATIBLE = "/proc/device-tree/compatible"
 # What a station file may say about an EVSE whose wiring a real board fixes.
 ADJUSTABLE = ("id", "max_current_a")
 
@@ -24,8 +22,6 @@ def find(name: str) -> str:
     """The board file of a name, or of a path. Raises UsageError with the names that there are."""
     if os.path.isabs(name):
         return name
-    if name == AUTO:
-        name = detect()
     path = os.path.join(DIRECTORY, name + ".toml")
     if not os.path.isfile(path):
         known = sorted(file.removesuffix(".toml") for file in os.listdir(DIRECTORY) if file.endswith(".toml"))
@@ -33,25 +29,6 @@ def find(name: str) -> str:
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
         raise UsageError(f"there is no board {name!r}; {hint} A path with a / names a board file of your own")
     return path
-
-
-def detect(path: str = COMPATIBLE) -> str:
-    """The name of the board that this machine is, by its device tree. Raises UsageError."""
-    try:
-        with open(path, "rb") as file:
-            machine = file.read().decode("utf-8", "replace").strip("\0").split("\0")
-    except OSError:
-        raise UsageError("this machine has no device tree to tell its board by; name the board") from None
-    known = {
-        compatible: file.removesuffix(".toml")
-        for file in sorted(os.listdir(DIRECTORY))
-        if file.endswith(".toml")
-        for compatible in load(os.path.join(DIRECTORY, file)).get("board", {}).get("compatible", ())
-    }
-    for compatible in machine:  # the most special comes first
-        if compatible in known:
-            return known[compatible]
-    raise UsageError(f"no board file is for {', '.join(machine)}; write one (docs/boards.md) and name it")
 
 
 def load(path: str) -> Table:

@@ -14,11 +14,22 @@ import sys
 from typing import Any, NoReturn
 
 import evse
-from evse.commands import charging, configuration, demonstration, diagnosis, run, simulation, tag, tracing, variables
+from evse.commands import (
+    charging,
+    configuration,
+    demonstration,
+    diagnosis,
+    hardware,
+    run,
+    simulation,
+    tag,
+    tracing,
+    variables,
+)
 from evse.commands.client import NotRunning
 from evse.errors import EvseError
 
-NOUNS = (run, demonstration, diagnosis, charging, configuration, variables, simulation, tag, tracing)
+NOUNS = (run, demonstration, diagnosis, charging, configuration, variables, simulation, tag, hardware, tracing)
 
 
 def parser() -> argparse.ArgumentParser:

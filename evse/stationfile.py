@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from evse import boards, settings
-from evse.app import check_board
+from evse.app import check_board, this_board
 from evse.errors import UsageError
 from evse.ocpp import registry
 from evse.ocpp.tables.compile_variables import station_overrides
@@ -277,6 +277,7 @@ class _Reader:
         if "/" in name or name.endswith(".toml"):
             name = os.path.normpath(os.path.join(self._directory, os.path.expanduser(name)))
         try:
+            name = this_board() if name == "auto" else name
             path = boards.find(name)
             board = boards.load(path)
         except UsageError as error:

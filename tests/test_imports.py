@@ -28,6 +28,7 @@ NOT_RESIDENT = (
     "evse/commands/",
     "evse/csms/",
     "evse/demo.py",
+    "evse/hardware.py",
     "evse/ocpp/messages.py",
     "evse/ocpp/tables/",
     "evse/ocpp/typed/",

@@ -265,6 +265,8 @@ class ControlPilot(Driver):
 class Contactor(Driver):
     """The relay on the board."""
 
+    autonomous = True
+
     def __init__(self, options: dict[str, Any], evse_id: int | None, board: Any) -> None:
         super().__init__(options, evse_id, board)
         self.link: Link = board.share(f"openevse {evse_id}", _no_pilot)

@@ -152,6 +152,8 @@ class ControlPilot(Driver):
 class Contactor(Driver):
     """Permission to close; the controller has the last word and says what the contactor does."""
 
+    autonomous = True
+
     def __init__(self, options: dict[str, Any], evse_id: int | None, board: Any) -> None:
         super().__init__(options, evse_id, board)
         self.link: Link = board.share(f"safety controller {evse_id}", _no_pilot)
