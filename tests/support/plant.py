@@ -250,11 +250,18 @@ class Plant:
         self.check()
 
     def after_cut(
-        self, disk: PowerCutFS, csms: ModelCsms | None = None, *, dark_s: float = 30.0, version: str | None = None
+        self,
+        disk: PowerCutFS,
+        csms: ModelCsms | None = None,
+        *,
+        dark_s: float = 30.0,
+        version: str | None = None,
+        meters: bool = True,
     ) -> Plant:
         """The next start `dark_s` later, on a disk that the power cut left; vehicles are still plugged in.
 
-        The meters counted what went through them and keep it; the connection is not open yet.
+        The meters counted what went through them and keep it, or (`meters` False) begin at 0 again. The connection is
+        not open yet.
         """
         for controller in self.controllers:
             outlet = self.sim.outlet(controller)
@@ -266,7 +273,7 @@ class Plant:
             csms=csms,
             utc_s=self.utc() + dark_s,
             boots=self.boots + 1,
-            registers=registers,
+            registers=registers if meters else None,
             **self.options,
         )
         plant._begun = self.begun()

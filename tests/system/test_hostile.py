@@ -158,6 +158,9 @@ def test_hostile_frames_get_the_answer_of_the_specification_and_leave_nothing_be
             siege.line.say(*random.choices(short, k=98), *random.choices(texts, k=2))
             siege.line.sync()
 
+    siege.line.say(*['[2,"twin","DataTransfer",{"vendorId":"x"}]'] * 5)  # an id may come again once it is answered
+    siege.line.sync()
+    assert [each[0] for each in siege.line.replies("twin")] == [3] * 5
     siege.line.say(*texts)
     assert siege.cost_kib(flood) < GROWTH_KIB
     assert siege.cost_kib(lambda: broken_answers(siege)) < GROWTH_KIB
@@ -178,7 +181,11 @@ def broken_answers(siege: Siege) -> None:
         csms.call(IDENTITY, "TriggerMessage", {"requestedMessage": "Heartbeat"})
         siege.station.wait(lambda beats=beats: heartbeats(siege) > beats)
         line.sync()
-        told = [each for each in line.heard[refused:] if each[0] == 5]
+        beat = next(each for each in reversed(csms.now.messages) if each.action == "Heartbeat")
+        line.say(*[f'[3,"{beat.unique_id}",{{"currentTime":"2030-01-01T00:00:00Z"}}]'] * 3)  # too late, and thrice
+        line.sync()
+        told = [each for each in line.heard[refused:] if each[0] != 3]
+        assert all(each[0] == 5 for each in told)
         assert len(told) == (siege.version == "2.1"), (answer, told)
     del csms.now.script["Heartbeat"]
 
@@ -259,3 +266,17 @@ def test_a_csms_that_hears_nothing_for_a_while_cannot_stop_a_session(version: st
         finish(siege)
     finally:
         siege.close()
+
+
+@pytest.mark.skipif(not LONG, reason="takes as long as the station waits for the end of a message")
+def test_a_message_that_never_ends_ends_the_connection_and_not_the_session(siege: Siege) -> None:
+    """[field lesson 9] One byte a second, each in time: it is the whole message that has its time."""
+    siege.accept()
+    siege.charge()
+    siege.line.raw(b"\x01\x7d" + b"[")
+    end = time.monotonic() + 40
+    while not siege.line.is_gone() and time.monotonic() < end:
+        time.sleep(1)
+        siege.line.raw(b" ")
+    siege.reconnect()
+    finish(siege)

@@ -34,10 +34,13 @@ BEGIN_WH = 1234.5
 class Sweep:
     """Runs a session and, ahead of each change of the disk, what would follow a power cut there."""
 
-    def __init__(self, version: str, *, power_loss: str = "end", then: str | None = None, seed: int = 1) -> None:
+    def __init__(
+        self, version: str, *, power_loss: str = "end", then: str | None = None, seed: int = 1, meters: bool = True
+    ) -> None:
         self.version = version
         self.power_loss = power_loss
         self.then = then or version
+        self.meters = meters
         self.random = Random(f"{version} {power_loss} {then} {seed}")
         self.cuts = self.again = self.ended = self.lived = 0
         self.fs = PowerCutFS()
@@ -67,13 +70,18 @@ class Sweep:
             return
         rows = promised(cut)
         csms = cut.csms.twin(cut.utc)
-        plant = cut.after_cut(disk, csms, dark_s=self.random.choice([3, 300, 90_000]), version=self.then)
+        plant = cut.after_cut(
+            disk, csms, dark_s=self.random.choice([3, 300, 90_000]), version=self.then, meters=self.meters
+        )
         open_before = plant.engine.journal.state.keys() & {"transactions:1"}
         assert not plant.sim.outlet(1).contactor.closed or self.power_loss == "resume"
-        if self.random.random() < 0.3:
+        if self.meters and self.random.random() < 0.3:
             self.cut_again(plant, rows)
         self.finish(plant)
-        judge(plant, rows, mixed=self.then != self.version)
+        if self.meters:
+            judge(plant, rows, mixed=self.then != self.version)
+        else:
+            judge_without_meter(plant, rows, cut.sim.outlet(1).meter.register_wh - BEGIN_WH)
         self.lived += bool(open_before and self.power_loss == "resume")
         self.ended += any(row.get("e") == 2 for row in rows)
 
@@ -138,6 +146,15 @@ def judge(plant: Plant, rows: list[dict[str, Any]], *, mixed: bool) -> None:
         true_wh = plant.sim.outlet(1).meter.register_wh - BEGIN_WH
         assert abs(last - first - true_wh) <= 1, (last - first, true_wh, sessions)
     assert not any(key.startswith("transactions:") for key in plant.journal.state), plant.journal.state
+
+
+def judge_without_meter(plant: Plant, rows: list[dict[str, Any]], true_wh: float) -> None:
+    """The meter forgot its register: what was on the disk is booked, and nothing that did not flow."""
+    assert plant.csms.verdict() == []
+    least_wh = max((row["m"][-1][-1] for row in rows if "m" in row), default=BEGIN_WH) - BEGIN_WH
+    for book in plant.csms.ledger.of(IDENTITY):
+        assert book.complete
+        assert least_wh - 1 <= book.energy_wh <= true_wh + 1, (least_wh, book.energy_wh, true_wh)
 
 
 def online(plant: Plant, ending: str) -> None:
@@ -207,3 +224,14 @@ def test_a_cut_anywhere_and_another_version_afterwards(version: str, then: str, 
     assert sweep.plant is not None
     session(sweep.plant, "unplug")
     assert sweep.cuts > 100
+
+
+@versions
+@pytest.mark.parametrize("session", [online, offline])
+def test_a_cut_anywhere_and_a_meter_that_begins_anew(version: str, session: Any) -> None:
+    """The energy that is on the disk holds."""
+    sweep = Sweep(version, meters=False)
+    assert sweep.plant is not None
+    session(sweep.plant, "unplug")
+    assert sweep.cuts > 100
+    assert sweep.ended > 0
