@@ -9,6 +9,7 @@ import pytest
 
 from hal.board import DRIVERS, load_board
 from hal.boardfile import check, problems
+from hal.boardschema import COMMON, OPTIONS, RESOURCES, TABLES
 from hal.interfaces import HalError
 from tests.support.outlets import BOARDS, board_file
 
@@ -210,3 +211,15 @@ def test_all_problems_are_told_at_once() -> None:
     board["evse"][0]["phases"] = 0
     board["evse"][1]["max_current_a"] = 1000
     assert len(check(board)) == 2
+
+
+def test_every_member_is_documented() -> None:
+    """docs/boards.md knows all tables, drivers and options; those of meters and readers have pages of their own."""
+    page = (BOARDS.parent / "docs/boards.md").read_text()
+    kinds = [*RESOURCES.values(), *TABLES.values(), *COMMON.values()]
+    kinds += [options for (kind, _), options in OPTIONS.items() if kind not in ("meter", "reader")]
+    names = {name for kind in kinds for name in kind}
+    names |= {driver for kind, driver in OPTIONS if kind not in ("meter", "reader")}
+    assert [name for name in sorted(names) if f"`{name}`" not in page and f"`[{name}]`" not in page] == []
+    for name in (path.stem for path in BOARDS.glob("*.toml")):
+        assert f"`{name}`" in page
