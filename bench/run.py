@@ -13,6 +13,7 @@ written    bytes of one session of 60 samples: that reached the disk, and that w
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
 import tempfile
@@ -82,13 +83,19 @@ def messages(directory: Path, central: Central, version: str, count: int) -> dic
 
 
 def trigger(central: Central, version: str, wanted: str, count: int, pid: int = 0) -> float:
-    """Triggers `count` messages, one after the other; CPU microseconds of the process for each."""
+    """Triggers `count` messages, each when the one before was answered; CPU microseconds of the process for each."""
     evse = {"connectorId": 1} if version == "1.6" else {"evse": {"id": 1}}
     before = cpu_ns(pid) if pid else 0
 
     async def ask() -> None:
+        said = asyncio.Event()
+        central.csms.on_message = lambda message: said.set() if message.action == wanted else None
         for _ in range(count):
-            await central.csms.call("CS001", "TriggerMessage", {"requestedMessage": wanted, **evse})
+            answer = await central.csms.call("CS001", "TriggerMessage", {"requestedMessage": wanted, **evse})
+            if answer["status"] == "Accepted":
+                await said.wait()
+                said.clear()
+        central.csms.on_message = None
 
     central.run(ask(), 600)
     rest(0.5)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import posix
 
 from evse.errors import StoreError, UsageError
-from evse.jsontext import MAX_DEPTH, dumps, loads
+from evse.jsontext import dumps, loads_own
 from evse.store import frame
 from evse.store.segments import Segment, Segments
 
@@ -385,7 +385,7 @@ def _checked(value: Any) -> tuple[str, Any]:
     text = dumps(value)
     if len(text) > VALUE_CHARACTERS:
         raise UsageError(f"journal: a value of {len(text)} characters is longer than {VALUE_CHARACTERS}")
-    return text, loads(text)
+    return text, loads_own(text)
 
 
 def _apply(state: dict[str, Any], keep: dict[str, Any]) -> None:
@@ -397,7 +397,7 @@ def _apply(state: dict[str, Any], keep: dict[str, Any]) -> None:
 
 
 def _parse(body: bytes) -> dict[str, Any]:
-    record: dict[str, Any] = loads(body, max_depth=2 * MAX_DEPTH, max_bytes=1 << 30)
+    record: dict[str, Any] = loads_own(body.decode())
     return record
 
 
