@@ -39,7 +39,7 @@ FINAL = (1, 2, 3)
 GAP_S = 0.05
 # After a time-out the line is left alone for so long: an answer that comes too late is not taken for the next one.
 GUARD_S = 0.1
-# Below this a pause of the loop costs more than the bytes that would wake it.
+# The bytes of a long answer would wake the loop one by one; it sleeps until so long before the last is due.
 _NAP_S = 0.003
 _LONGEST = 1024
 
@@ -239,14 +239,14 @@ class Bus:
             self._finish(body, None)
         elif len(self._data) > _LONGEST:
             self._overdue()
-        elif missing_s > _NAP_S and self._data:
+        elif missing_s > 2 * _NAP_S and self._data:
             self._port.pause()
-            self._wait(missing_s, self._look)
+            self._wait(missing_s - _NAP_S, self._look)
         elif self._data:
             self._wait(GAP_S, self._overdue)
 
     def _look(self) -> None:
-        """The rest of the answer is due."""
+        """The end of the answer is near."""
         self._port.resume()
         self._wait(GAP_S, self._overdue)
         self._port.read()

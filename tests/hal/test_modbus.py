@@ -259,8 +259,20 @@ def test_rest_of_a_long_answer_is_slept_for(rig: Rig) -> None:
     rig.loop.advance(0.1)
     rig.port.arrive(frame[8:])
     assert rig.results == []
-    rig.loop.advance(149 * 10 / 9600 - 0.1)
+    rig.loop.advance(149 * 10 / 9600 - 0.102)
     assert rig.results == [data] and not rig.port.paused
+
+
+def test_sleep_ends_before_a_late_answer_does(rig: Rig) -> None:
+    rig.ask(rig.bus.unit(1), count=20)
+    data = bytes(40)
+    body = bytes((1, 4, 40)) + data
+    frame = body + crc16(body)
+    rig.port.arrive(frame[:10])
+    rig.loop.advance(0.06)
+    assert not rig.port.paused and rig.results == []
+    rig.port.arrive(frame[10:])
+    assert rig.results == [data]
 
 
 def test_noise_before_the_answer_and_endless_noise(rig: Rig) -> None:
