@@ -65,6 +65,7 @@ class Link:
         self._waiting: deque[tuple[Any, ...]] = deque()
         self._sent: tuple[Any, ...] | None = None
         self._failures = 0
+        self._told_closed: bool | None = None
         self._doubted = False
         self._timer: Any = None
         self._poll_timer: Any = None
@@ -73,6 +74,9 @@ class Link:
     def start(self, loop: Any) -> None:
         if self._loop is None:
             self._loop = loop
+            self.state = self.closed = self.letter = self.limit_a = None
+            self._failures = 0
+            self._told_closed = None
             self.port.start(loop, self._received, self._changed)
             self._poll()
 
@@ -105,7 +109,7 @@ class Link:
     def open(self) -> None:
         """Sends the board to sleep, before all else; where power is still offered it wakes once the vehicle let go."""
         if self.closed is False:
-            self.contactor.report("contactor", False)
+            self._tell_closed(False)
         else:
             self._ask("FS", urgent=True)
 
@@ -161,7 +165,7 @@ class Link:
         self._failures = 0
         known, self.lost = not self.lost, True
         self._doubted = self._doubted or known
-        self.state = self.closed = self.letter = None
+        self.state = self.closed = self.letter = self._told_closed = None
         if self.pilot is not None and (known or LOST not in self.pilot.faults):
             self.pilot.fault(LOST, f"OpenEVSE board: {why}")
 
@@ -210,21 +214,24 @@ class Link:
         except ValueError:
             return
         self._task.ran(self._loop.time())
-        self.state = state
+        self.state, self.closed = state, closed
         self._tell_faults(state)
         letter = _LETTERS.get(pilot)
         if letter is not None and letter != self.letter:
             self.letter = letter
             self.pilot.report("pilot", letter)
-        if closed != self.closed:
-            self.closed = closed
-            self.contactor.report("contactor", closed)
+        if self.closed == closed != self._told_closed:
+            self._tell_closed(closed)
             if not closed and state != 8 and self._doubted:
                 self._doubted = False
                 self.contactor.report("cleared", "WeldedContactor")  # what could be believed while nobody answered
         if not closed and state in ASLEEP and self.limit_a is not None and letter in ("A", "B"):
             if not any(words[0] == "FE" for words in (*self._waiting, self._sent or ("",))):
                 self._ask("FE")
+
+    def _tell_closed(self, closed: bool) -> None:
+        self._told_closed = closed
+        self.contactor.report("contactor", closed)
 
     def _tell_faults(self, state: int) -> None:
         code, detail = _FAULTS.get(state, ("", ""))

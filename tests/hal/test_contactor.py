@@ -9,71 +9,10 @@ import pytest
 
 from hal.board import load_board
 from hal.drivers.gpio_contactor import ATTEMPTS
+from tests.support.actuators import Heard, Plant
 from tests.support.fakekernel import FakeKernel
 from tests.support.fakeloop import FakeLoop
 from tests.support.outlets import board_file
-
-Heard = list[tuple[Any, ...]]
-
-
-def bench(**contactor: Any) -> dict[str, Any]:
-    """A simulated board with a real contactor and real inputs."""
-    board = board_file("simulated-ac-1")
-    board["gpio"] = {
-        "coil": {"line": "COIL", "direction": "out", "active": "low", "safe": "inactive"},
-        "mirror": {"line": "MIRROR", "direction": "in", "active": "low", "bias": "pull_up", "debounce_ms": 10},
-        "stop": {"line": "STOP", "direction": "in", "active": "high"},
-        "trip": {"line": "TRIP", "direction": "in"},
-        "test": {"line": "TEST", "direction": "out", "safe": "inactive"},
-        "reset": {"line": "RESET", "direction": "out", "safe": "inactive"},
-    }
-    options = {"driver": "gpio", "coil": "coil", "feedback": "mirror", **contactor}
-    board["evse"][0]["contactor"] = {name: value for name, value in options.items() if value is not None}
-    board["evse"][0]["sensor"] = [
-        {"driver": "gpio", "line": "stop", "fault": "EmergencyStop", "detail": "pressed"},
-        {"driver": "rcd", "line": "trip", "test": "test", "reset": "reset"},
-    ]
-    return board
-
-
-class Plant:
-    """The contactor of the world outside: 20 ms after the coil its contacts move, the mirror contact (nc) with them."""
-
-    def __init__(self, root: Path, **contactor: Any) -> None:
-        self.loop = FakeLoop()
-        self.kernel = FakeKernel(root)
-        self.kernel.chip("chip", dict(enumerate(("COIL", "MIRROR", "STOP", "TRIP", "TEST", "RESET"))))
-        wires = self.kernel.wires
-        self.coil, self.mirror, self.stop = wires["COIL"], wires["MIRROR"], wires["STOP"]
-        self.trip, self.test, self.reset = wires["TRIP"], wires["TEST"], wires["RESET"]
-        self.contacts = self.welded = self.dead = False
-        self.rcd = True  # works
-        self.breaks = contactor.get("feedback_contact", "nc") == "nc"
-        self.coil.moved = lambda high: self.loop.call_later(0.02, self.move)
-        self.test.moved = lambda high: self.loop.call_later(0.05, self.trip.drive, high and self.rcd)
-        self.board = load_board(bench(**contactor), kernel=self.kernel)
-        self.contactor = self.board.evses[1].contactor
-        self.heard: Heard = []
-
-    def move(self) -> None:
-        driven = not self.coil.high
-        if driven and not self.dead:
-            self.contacts = True
-        elif not driven and not self.welded:
-            self.contacts = False
-        self.mirror.drive(self.contacts == self.breaks)  # active = low: where it is closed it pulls the line down
-
-    def start(self, first_s: float = 10.0) -> Plant:
-        self.contactor.start(self.loop, self.hear)
-        self.loop.advance(first_s)
-        return self
-
-    def hear(self, *event: Any) -> None:
-        self.heard.append(event)
-
-    def told(self) -> Heard:
-        heard, self.heard = self.heard, []
-        return heard
 
 
 @pytest.fixture

@@ -7,66 +7,7 @@ from typing import Any
 
 import pytest
 
-from hal.board import load_board
-from tests.support.fakekernel import FakeKernel
-from tests.support.fakeloop import FakeLoop
-from tests.support.outlets import board_file
-
-
-class Socket:
-    """A bolt that the motor moves; 300 ms of driving brings it from one end to the other."""
-
-    def __init__(self, root: Path, **options: Any) -> None:
-        self.loop = FakeLoop()
-        self.kernel = FakeKernel(root)
-        self.kernel.chip("chip", dict(enumerate(("IN1_N", "IN2", "SWITCH"))))
-        wires = self.kernel.wires
-        self.out, self.home, self.switch = wires["IN2"], wires["IN1_N"], wires["SWITCH"]
-        self.adc = self.kernel.adc("2198000.adc", {0: 3000, 4: 12000})
-        self.stuck = False
-        self.both = False
-        self.driven: list[tuple[bool, float]] = []
-        self.since: tuple[bool, float] | None = None
-        self.out.moved = lambda high: self.motor(True, high)
-        self.home.moved = lambda high: self.motor(False, not high)
-        board = board_file("simulated-ac-2")
-        board["gpio"] = {
-            "forward": {"line": "IN2", "direction": "out", "safe": "inactive"},
-            "reverse": {"line": "IN1_N", "direction": "out", "active": "low", "safe": "inactive"},
-            "switch": {"line": "SWITCH", "direction": "in"},
-        }
-        board["adc"] = {
-            "wiper": {"device": "2198000.adc", "channel": 0},
-            "store": {"device": "2198000.adc", "channel": 4},
-        }
-        lock = {"driver": "motor", "forward": "forward", "reverse": "reverse", "profile": "hella", **options}
-        board["evse"][1]["connector"][0]["lock"] = lock
-        self.lock = load_board(board, kernel=self.kernel).evses[2].locks[1]
-        self.heard: list[tuple[Any, ...]] = []
-
-    def motor(self, forward: bool, on: bool) -> None:
-        self.both = self.both or (self.out.high and not self.home.high)
-        if on:
-            self.since = (forward, self.loop.time())
-        elif self.since and self.since[0] == forward:
-            lasted_s, self.since = self.loop.time() - self.since[1], None
-            self.driven.append((forward, round(lasted_s, 3)))
-            if lasted_s >= 0.3 and not self.stuck:
-                self.move(forward)
-
-    def move(self, locked: bool) -> None:
-        self.switch.drive(locked)
-        (self.adc / "in_voltage0_raw").write_text("1000" if locked else "3000")
-
-    def start(self) -> Socket:
-        self.lock.start(self.loop, lambda *event: self.heard.append(event))
-        self.loop.settle()
-        return self
-
-    def told(self) -> list[tuple[Any, ...]]:
-        heard, self.heard = self.heard, []
-        return heard
-
+from tests.support.actuators import Socket
 
 SWITCH: dict[str, Any] = {"feedback": "switch"}
 WIPER: dict[str, Any] = {"feedback_adc": "wiper", "locked_mv": [800, 1200], "unlocked_mv": [2800, 3200]}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tty
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,9 @@ from hal.board import load_board
 from hal.interfaces import HalError
 from hal.mcuframes import CHARGE_CONTROL, CHARGE_STATE, charge_control, crc8
 from hal.pilot import CABLES, Letters, Offer, cable
-from tests.support.fakekernel import FakeKernel
+from tests.support.actuators import Contact, Controller, Post
 from tests.support.fakeloop import FakeLoop
-from tests.support.openevse import OpenEvse
 from tests.support.outlets import board_file
-
-VOLTS = {"A": 12, "B": 9, "C": 6, "D": 3, "E": 0, "F": -12}
 
 
 @pytest.fixture
@@ -77,52 +72,6 @@ def test_a_vehicle_gets_five_seconds_between_two_duty_cycles(loop: FakeLoop) -> 
 
 
 # PWM and converter
-
-
-class Contact:
-    """Pilot and proximity contact of a socket, in millivolts; peaks are there once the detectors were emptied."""
-
-    def __init__(self, root: Path, loop: FakeLoop, exported: bool = True, **options: Any) -> None:
-        self.loop = loop
-        self.kernel = FakeKernel(root)
-        self.pwm = self.kernel.pwm("20fc000.pwm", 0, number=3, exported=exported)
-        self.adc = self.kernel.adc("2198000.adc", {2: 28013, 3: 16013, 5: 2700})
-        self.kernel.chip("chip", {0: "RST_P", 1: "RST_N"})
-        board = board_file("simulated-ac-1")
-        out = {"direction": "out", "safe": "inactive"}
-        board["gpio"] = {"p": {"line": "RST_P", **out}, "n": {"line": "RST_N", **out}}
-        board["pwm"] = {"pilot": {"device": "20fc000.pwm", "channel": 0}}
-        board["adc"] = {
-            name: {"device": "2198000.adc", "channel": channel, "offset_mv": offset_mv}
-            for name, channel, offset_mv in (("pos", 2, -16013), ("neg", 3, -16013), ("prox", 5, 0))
-        }
-        pilot = {"driver": "pwm", "pwm": "pilot", "positive": "pos", "negative": "neg", **options}
-        board["evse"][0]["pilot"] = pilot | {"positive_reset": "p", "negative_reset": "n"}
-        self.board = load_board(board, kernel=self.kernel)
-        self.pilot = self.board.evses[1].pilot
-        self.heard: list[tuple[Any, ...]] = []
-        self.show("A")
-
-    def start(self) -> Contact:
-        self.pilot.start(self.loop, lambda *event: self.heard.append(event))
-        self.loop.advance(0.3)
-        return self
-
-    def show(self, letter: str, negative: float | None = None, volts: float | None = None) -> None:
-        positive = VOLTS[letter] if volts is None else volts
-        running = 0 < self.duty() < 1
-        negative = (-12 if running else positive) if negative is None else negative
-        for channel, value in ((2, positive), (3, negative)):
-            (self.adc / f"in_voltage{channel}_raw").write_text(str(round(value * 1000) + 16013))
-
-    def duty(self) -> float:
-        if not self.pwm.exists() or not (period := int((self.pwm / "period").read_text())):
-            return 0.0
-        return int((self.pwm / "duty_cycle").read_text()) / period
-
-    def told(self) -> list[tuple[Any, ...]]:
-        heard, self.heard = self.heard, []
-        return heard
 
 
 @pytest.fixture
@@ -313,50 +262,6 @@ def test_rapi_takes_any_bytes_and_then_the_next_frame(noise: bytes, cut: int) ->
     assert list(parser.feed(rapi.frame("AT", "02")))[-1:] == [["AT", "02"]]
 
 
-class Post:
-    """A station's pilot and contactor at an OpenEVSE board."""
-
-    def __init__(self, loop: FakeLoop, **options: Any) -> None:
-        self.loop = loop
-        self.peer = OpenEvse(loop)
-        board = board_file("openevse")
-        board["serial"]["controller"]["device"] = self.peer.path
-        board["evse"][0]["pilot"].update(options)
-        for name in ("meter", "reader"):
-            del board[name]
-        del board["evse"][0]["meter"]
-        self.board = load_board(board)
-        self.devices = self.board.evses[1]
-        self.heard: list[tuple[Any, ...]] = []
-
-    def start(self) -> Post:
-        for device in (self.devices.contactor, self.devices.pilot):
-            device.start(self.loop, lambda *event: self.heard.append(event))
-        self.until(lambda: ("contactor", False) in self.heard and self.peer.asleep)
-        self.run(0.1)
-        return self
-
-    def until(self, condition: Any) -> None:
-        self.loop.until(condition)
-
-    def run(self, seconds: float) -> None:
-        """Time passes in steps in which the two can talk."""
-        end = self.loop.now + seconds
-        while self.loop.now < end:
-            self.loop.advance(min(0.1, end - self.loop.now))
-            for _ in range(3):
-                self.loop.run_once(0.001)
-
-    def told(self) -> list[tuple[Any, ...]]:
-        heard, self.heard = self.heard, []
-        return heard
-
-    def close(self) -> None:
-        for device in (self.devices.contactor, self.devices.pilot):
-            device.close()
-        self.peer.close()
-
-
 @pytest.fixture
 def post(loop: FakeLoop) -> Any:
     post = Post(loop)
@@ -540,61 +445,6 @@ def test_mcu_parser_takes_any_bytes_and_the_frame_after_them(noise: bytes, cut: 
     parser = mcuframes.Parser()
     found = [*parser.feed(noise), *parser.feed(wire[:cut]), *parser.feed(wire), *parser.feed(bytes(12))]
     assert (CHARGE_STATE, b"ABCDEFGH") in found
-
-
-class Controller:
-    """The safety controller on a pseudo terminal; silent for 300 ms it opens. Its ChargeState is made up."""
-
-    def __init__(self, loop: FakeLoop, root: Path) -> None:
-        self.loop = loop
-        self.master, self.slave = os.openpty()
-        tty.setraw(self.slave)
-        os.set_blocking(self.master, False)
-        self.parser = mcuframes.Parser()
-        self.letter = 1
-        self.diode = False
-        self.mute = False
-        self.heard: list[bytes] = []
-        loop.add_reader(self.master, self.read)
-        self.kernel = FakeKernel(root)
-        self.kernel.chip("chip", {0: "RESET"})
-        board = board_file("openevse")
-        board["serial"]["controller"]["device"] = os.ttyname(self.slave)
-        board["gpio"] = {"reset": {"line": "RESET", "direction": "out", "active": "low", "safe": "inactive"}}
-        for name in ("meter", "reader"):
-            del board[name]
-        evse = board["evse"][0]
-        del evse["meter"]
-        evse["pilot"] = {"driver": "chargebyte-mcu", "port": "controller", "reset": "reset", "letter_bits": [40, 3]}
-        evse["pilot"] |= {"letters": ".ABCDEF", "contactor_bits": [24, 1], "diode_bits": [47, 1]}
-        evse["contactor"] = {"driver": "chargebyte-mcu"}
-        self.devices = load_board(board, kernel=self.kernel).evses[1]
-        self.told: list[tuple[Any, ...]] = []
-        for device in (self.devices.contactor, self.devices.pilot):
-            device.start(loop, lambda *event: self.told.append(event))
-
-    def read(self) -> None:
-        for id, data in self.parser.feed(os.read(self.master, 4096)):
-            assert id == CHARGE_CONTROL
-            self.heard.append(data)
-            if not self.mute:
-                closed = data[2] & 1 and self.letter == 3
-                value = self.letter << 40 | closed << 24 | self.diode << 47
-                os.write(self.master, mcuframes.frame(CHARGE_STATE, value.to_bytes(8, "big")))
-
-    def run(self, seconds: float) -> None:
-        end = self.loop.now + seconds
-        while self.loop.now < end:
-            self.loop.advance(0.1)
-            for _ in range(3):
-                self.loop.run_once(0.002)
-
-    def close(self) -> None:
-        for device in (self.devices.contactor, self.devices.pilot):
-            device.close()
-        self.loop.remove_reader(self.master)
-        os.close(self.master)
-        os.close(self.slave)
 
 
 @pytest.fixture
