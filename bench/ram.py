@@ -111,7 +111,7 @@ def row(
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print a list of objects")
+    parser.add_argument("--json", action="store_true", help="print a list of objects, without the standalone station")
     parser.add_argument("--version", choices=VERSIONS, action="append", help="default: all")
     parser.add_argument("--transport", choices=("ws", "wss"), action="append", help="default: both")
     parser.add_argument("--runs", type=int, default=5)
@@ -119,7 +119,7 @@ def main() -> None:
     given = parser.parse_args()
     rows = measure(given.version or list(VERSIONS), given.transport or ["ws", "wss"], given.runs, given.peer)
     if given.json:
-        print(json.dumps(list(rows), indent=1))
+        print(json.dumps([line for line in rows if line["version"]], indent=1))
         return
     print(f"{'station':20} {'version':8}{'over':6}{'phase':9}{'added KiB':>10}{'private KiB':>13}{'PSS KiB':>9}")
     for line in rows:
