@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -561,3 +562,11 @@ def test_meters_of_a_board_that_cannot_be(line: ModbusLine, changes: Table, word
 )
 def test_meter_tables_that_cannot_be(line: ModbusLine, changes: Table, words: str) -> None:
     assert any(words in problem for problem in check(station_board(line, **changes)))
+
+
+def test_the_page_of_meters_has_every_model() -> None:
+    page = (Path(meterfile.DIRECTORY).parents[1] / "docs" / "meters.md").read_text()
+    rows = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert sorted(name for name in rows if "-" in name) == MODELS
+    example = page.split("```toml")[2].split("```")[0]
+    assert len(meterfile.compile_map(tomllib.loads(example))["values"]) == 5
