@@ -12,6 +12,7 @@ sets: a chip that restarted or hangs is reset. [MFRC522 data sheet; ISO 14443-3]
 from __future__ import annotations
 
 from hal.drivers.reader import Reader
+from hal.interfaces import HalError
 from hal.spi import SpiPort
 
 TYPE_CHECKING = False
@@ -229,10 +230,11 @@ class Mfrc522(Reader):
             self._after(SEARCH_S, self._search)
 
     def _trip(self, detail: str) -> None:
+        """The chip is reset; after ATTEMPTS the bus is opened anew, which may have been unplugged meanwhile."""
         self._errors += 1
         if self._errors >= ATTEMPTS:
-            self.fault("ReaderFailure", f"MFRC522: {detail}")
-        if self._report is not None:
+            self._lost(HalError("MFRC522", detail))
+        elif self._report is not None:
             self._after(PAUSE_S, self._set_up)
 
     def _shut(self) -> None:

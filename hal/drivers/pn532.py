@@ -10,6 +10,7 @@ serial port it speaks by itself, which is the cheapest. The bus is in use 5 ms a
 from __future__ import annotations
 
 from hal.drivers.reader import Reader
+from hal.interfaces import HalError
 from hal.pn532 import NACK, UART_WAKE, Chip, Frames
 
 TYPE_CHECKING = False
@@ -31,6 +32,7 @@ class Pn532(Reader):
     """What the links share: they give `_send(frame)`, and hand what arrives to `_received(data)`."""
 
     WAKE = b""
+    REOPENS = False  # whether a chip that fails may be a bus that was unplugged and says so in no other way
 
     def __init__(self, options: dict[str, Any], evse_id: int | None, board: Any) -> None:
         super().__init__(options, evse_id, board)
@@ -58,6 +60,9 @@ class Pn532(Reader):
                 self._token(self.rules.of_uid, value)
             elif event == "ready":
                 self._good()
+            elif self.REOPENS:
+                self._lost(HalError("PN532", value))
+                return
             else:
                 self.fault("ReaderFailure", f"PN532: {value}")
         if self._report is not None and self.chip.when is not None:  # not closed by what was reported
@@ -98,6 +103,8 @@ class Uart(Pn532):
 
 class _Asked(Pn532):
     """On a bus where the chip cannot speak first; a link gives `_ready`, `_read` and `self.port`."""
+
+    REOPENS = True
 
     def __init__(self, options: dict[str, Any], evse_id: int | None, board: Any) -> None:
         super().__init__(options, evse_id, board)

@@ -58,6 +58,7 @@ def test_any_bytes_are_survived_in_bounded_memory(options: dict[str, Any], parts
     assert lines.feed(good) == ["0100abcdef"]
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(MODULE) - 2))
 def test_no_beginning_of_a_token_is_one(cut: int) -> None:
     lines = Lines(FRAMED)

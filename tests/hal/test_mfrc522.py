@@ -31,6 +31,7 @@ def test_check_bytes_of_the_standard(data: str, crc: str) -> None:
     assert crc_a(bytes.fromhex(data)).hex() == crc
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=20))
 def test_check_bytes_bit_by_bit(data: bytes) -> None:
     assert crc_a(data) == emulator.crc_a(data)

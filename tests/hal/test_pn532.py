@@ -424,9 +424,10 @@ def test_bus_errors_while_the_chip_sleeps_are_not_the_end(tmp_path: Any) -> None
     rig.place(Card(SINGLE))
     loop.advance(0.5)
     assert rig.reading.faults == [] and rig.reading.tokens == [SINGLE.hex().upper()]
-    rig.bus.error = 121
+    before = rig.bus.openings
+    rig.chip.dead = True  # the bus adapter was unplugged and says so in no other way
     loop.advance(20)
-    assert rig.reading.faults == ["PN532: it does not answer"]
+    assert rig.reading.faults == ["PN532: it does not answer"] and rig.bus.openings > before
     rig.reading.device.close()
     loop.close()
 

@@ -264,6 +264,7 @@ class I2cBus:
         self.chip = chip
         self.error: int | None = None
         self.opened = 0
+        self.openings = 0
         self.reads: list[int] = []
 
     def _check(self) -> None:
@@ -273,6 +274,7 @@ class I2cBus:
     def open(self) -> None:
         self._check()
         self.opened += 1
+        self.openings += 1
 
     def close(self) -> None:
         self.opened = 0
