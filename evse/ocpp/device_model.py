@@ -248,7 +248,7 @@ class DeviceModel:
         return any(access(row, attribute) != "ReadOnly" for attribute in attributes(row))
 
     def describe(self, found: Found) -> dict[str, Any]:
-        """A variable of `walk` as ReportDataType, without the value of a WriteOnly one. [B07.FR.11] [B07.FR.15]"""
+        """A variable of `walk` as ReportDataType; only a WriteOnly one is without a value. [B07.FR.11] [B07.FR.15]"""
         name, (component_instance, evse, connector), row = found
         row = self._adjusted(found)
         component: dict[str, Any] = {"name": name}
@@ -260,9 +260,8 @@ class DeviceModel:
         for attribute in attributes(row):
             mutability = access(row, attribute)
             entry = {"type": attribute, "mutability": mutability, "persistent": mutability != "ReadOnly"}
-            value = None if mutability == "WriteOnly" else self.value(found, attribute)
-            if value is not None:
-                entry["value"] = value
+            if mutability != "WriteOnly":
+                entry["value"] = self.value(found, attribute) or ""  # none is "", as for GetVariables [B06.FR.13]
             told.append(entry)
         variable = {"name": row[NAME]} if row[INSTANCE] is None else {"name": row[NAME], "instance": row[INSTANCE]}
         characteristics: dict[str, Any] = {"dataType": wire_type(row), "supportsMonitoring": False}

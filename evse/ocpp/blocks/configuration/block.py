@@ -39,6 +39,7 @@ class Block:
         self._sequence = 0
         self._next: Found | None = None
         ctx.block("availability")  # it provides AvailabilityState
+        ctx.block("authorization")  # AuthCacheCtrlr.Storage
         for variable in SECURITY:
             ctx.model.watch("SecurityCtrlr", variable, lambda *_, name=variable: self._security_changed(name))
 
