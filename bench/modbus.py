@@ -2,11 +2,12 @@
 
     python bench/modbus.py [--json] [--requests 200] [--baud 9600]
 
-The meter is a process of its own behind two pseudo terminals; with a pace the bytes come as fast as a line of that
-speed carries them, eight at a time as from a UART's FIFO. Two patterns: `spaced`, as a station asks (the line was silent
-before, what it waits for is the answer), and `in a row`, where the silence of 3.5 characters before each request counts
-(pymodbus' asynchronous client keeps none). CPU is that of the asking process. Memory is what a driver with one meter
-adds to a process started as the station's is: private pages, byte code compiled as for the daemon.
+The meter is a process of its own behind a pseudo terminal; with a pace the bytes come as fast as a line of that speed
+carries them, eight at a time as from a UART's FIFO. Two patterns: `spaced`, as a station asks (the line was silent, and
+what counts is the answer), and `in a row`, where the silence of 3.5 characters before each request counts (pymodbus'
+asynchronous client keeps none; an event loop's timer rounds it up to whole milliseconds). CPU is that of the asking
+process. Memory is what a driver with one meter adds to a process started as the station's is: private pages, byte code
+compiled as for the daemon.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import asyncio
 import json
 import logging
+import marshal
 import os
 import select
 import statistics
@@ -176,6 +178,7 @@ CLIENTS = {
     "pymodbus async": with_pymodbus_async,
 }
 
+_COMPILE = "import sys; sys.path.insert(0, sys.argv[1]); from evse.bytecode import main; main(*sys.argv[1:])"
 # What the station's process does with one meter, and what it has loaded before.
 DRIVER = """
 import sys
@@ -216,13 +219,11 @@ def driver_memory(runs: int) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         options = {"port": "bus", "unit": 1, "interval_s": 0.1, "map": meterfile.load("eastron-sdm630")}
         path = Path(scratch) / "options.bin"
-        import marshal
-
         path.write_bytes(marshal.dumps(options))
         flags = [sys.executable, "-I", "-S", "-OO", "-X", f"pycache_prefix={scratch}/pycache"]
-        compile_code = "import sys; sys.path.insert(0, sys.argv[1]); from evse.bytecode import main; main(*sys.argv[1:])"
         skip = "evse/commands evse/csms evse/ocpp/typed"
-        subprocess.run([*flags, "-c", compile_code, str(ROOT), skip, "evse", "hal"], check=True, stdout=subprocess.DEVNULL)
+        compiling = [*flags, "-c", _COMPILE, str(ROOT), skip, "evse", "hal"]
+        subprocess.run(compiling, check=True, stdout=subprocess.DEVNULL)
         for _ in range(runs):
             line = Line(0)
             command = [*flags, "-c", DRIVER, str(ROOT), str(path), line.device]

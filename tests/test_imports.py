@@ -18,7 +18,10 @@ FORBIDDEN = frozenset(
     """.split()
 )
 # Directories and modules of the resident process, without those that only the front end, tools and children load.
-RESIDENT = ("evse/", "hal/__init__.py", "hal/interfaces.py", "hal/simulated/")
+RESIDENT = (
+    "evse/", "hal/__init__.py", "hal/interfaces.py", "hal/simulated/", "hal/serialport.py", "hal/modbus.py",
+    "hal/ocmf.py", "hal/drivers/modbus_meter.py", "hal/drivers/signing_meter.py",
+)  # fmt: skip
 NOT_RESIDENT = (
     "evse/__main__.py",
     "evse/boards.py",

@@ -2,9 +2,9 @@
 
 The charging controller calls `begin()` before the contactor closes and `end()` instead of the last `read()`. The
 reading after each carries the record, no other does; the one after `end()` waits for it, `signing_s` at most. A record
-that cannot be begun is a PowerMeterFailure until the session is over. Where the registers are is said by [signing] of
-the model's map. Options beside those of other meters: `user_text` (who charges, as the meter's record is to say it) and
-`public_key` (hexadecimal, for meters that do not tell theirs).
+that cannot be begun is a PowerMeterFailure until the session is over; one that cannot be ended is told as one. Where
+the registers are is said by [signing] of the model's map. Options beside those of other meters: `user_text` (who
+charges, as the meter's record is to say it) and `public_key` (hexadecimal, for meters that do not tell theirs).
 
 Known from the makers' documents; not tried on meters.
 """
@@ -132,6 +132,8 @@ class SigningMeter(ModbusMeter):
             self._signed = ocmf.signed_value(record, self.signing["method"], self.public_key)
         if job == "end":
             self._ending = self._begun = False
+            if problem is not None:
+                self.fault(_FAULT, f"the session has no record: {problem.detail}")
             self.clear(_FAULT)
         elif problem is not None and job == "begin":
             self.fault(_FAULT, f"the meter does not sign: {problem.detail}")

@@ -328,6 +328,17 @@ def test_meter_that_refuses_to_sign_is_a_fault_until_the_session_is_over(rig: Ri
     assert rig.reading()[2] is None and rig.signed() == []
 
 
+def test_session_that_gets_no_last_record_is_told(rig: Rig) -> None:
+    rig.meter.begin()
+    rig.until(rig.signed)
+    rig.fake.fail = 200
+    rig.meter.end()
+    assert rig.reading()[2] is None
+    fault, cleared = rig.faults()
+    assert fault[1] == "PowerMeterFailure" and fault[2].startswith("the session has no record: status 200")
+    assert cleared == ("cleared", "PowerMeterFailure")
+
+
 def test_signing_that_never_ends_is_given_up(rig: Rig) -> None:
     rig.fake.slow = True
     rig.meter.begin()
