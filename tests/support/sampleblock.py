@@ -37,7 +37,9 @@ class Block:
 
     def say(self, text: str, **options: Any) -> None:
         """Calls the CSMS."""
-        self.ctx.call(self, "Talk", {"vendorId": "V", "data": text}, lambda *end: self.ends.append((text, *end)), **options)
+        self.ctx.call(
+            self, "Talk", {"vendorId": "V", "data": text}, lambda *end: self.ends.append((text, *end)), **options
+        )
 
     def keep(self, text: str, **options: Any) -> None:
         """Records an event."""
@@ -66,7 +68,11 @@ v2 = SimpleNamespace(
 v16 = SimpleNamespace(
     CALLS={"DataTransfer": ("transfer", None, None)},
     EVENTS={
-        "Talk": ("DataTransfer", lambda data, ctx: None if data["data"] == "2.x only" else data, lambda answer: {"16": answer["status"]})
+        "Talk": (
+            "DataTransfer",
+            lambda data, ctx: None if data["data"] == "2.x only" else data,
+            lambda answer: {"16": answer["status"]},
+        )
     },
     RECORDS={"Event": (_record, None)},
 )
