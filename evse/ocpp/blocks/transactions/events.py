@@ -68,7 +68,8 @@ class Events:
             self._authorized(tx, row, grant)
         elif token is not None:
             row["k"] = [token.id_token, token.kind]
-        if evse.plugged is not None and tx.connector is None:
+        # Told once, and where the CSMS asked which transactions there are. [E01.FR.16, F06.FR.07]
+        if evse.plugged is not None and (tx.connector is None or trigger == "Trigger"):
             row["x"] = tx.connector = evse.plugged
         samples = self._with_begin(tx, kind, samples)
         if samples:
