@@ -37,6 +37,8 @@ EXCEPTIONS = {
 FINAL = (1, 2, 3)
 # So long after the last byte an answer is over; USB adapters pause for 16 ms within a frame.
 GAP_S = 0.05
+# A line that is not silent for so long before a request is given up for it.
+NOISE_S = 1.0
 # After a time-out the line is left alone for so long: an answer that comes too late is not taken for the next one.
 GUARD_S = 0.1
 # The bytes of a long answer would wake the loop one by one; it sleeps until so long before the last is due.
@@ -145,7 +147,7 @@ class Bus:
 
     __slots__ = (
         "problem", "_port", "_loop", "_users", "_character_s", "_silence_s", "_quiet_when", "_waiting", "_active",
-        "_data", "_timer",
+        "_data", "_timer", "_end_when",
     )  # fmt: skip
 
     def __init__(self, settings: Table) -> None:
@@ -161,6 +163,7 @@ class Bus:
         self._active: Unit | None = None
         self._data = b""
         self._timer: Any = None
+        self._end_when: float | None = None  # of the exchange, or of the wait for silence before it
 
     def unit(self, id: int, timeout_s: float = 0.5, attempts: int = 3, silence_s: float = 0.0) -> Unit:
         """A unit of this bus, 1 to 247; it can be asked once the bus is open."""
@@ -200,7 +203,10 @@ class Bus:
     def _next(self) -> None:
         """Sends the request at the head of the row once the line was silent long enough."""
         self._waiting = [unit for unit in self._waiting if unit.done is not None]
-        if self._active is not None or not self._waiting or self._users == 0:
+        if self._active is not None:
+            return
+        if not self._waiting or self._users == 0:
+            self._end_when = None
             return
         if self.problem is not None:
             waiting, self._waiting = self._waiting, []
@@ -211,18 +217,29 @@ class Bus:
         self._port.read()  # what came meanwhile belongs to nothing
         now = self._loop.time()
         silent_when = self._quiet_when + max(self._silence_s, unit.silence_s)
-        if self.problem is None and now < silent_when:
-            self._wait(silent_when - now, self._next)
-        elif self.problem is None:
+        if self.problem is not None:
+            return  # lost a moment ago; all were told
+        if now < silent_when:
+            if self._end_when is None:
+                self._end_when = silent_when + NOISE_S
+            if now < self._end_when:
+                self._wait(silent_when - now, self._next)
+                return
             del self._waiting[0]
             self._active = unit
-            self._data = b""
-            self._port.write(unit.frame)
-            if self._active is unit:  # the port is still there
-                self._wait(len(unit.frame) * self._character_s + unit.timeout_s, self._overdue)
+            self._finish(None, ModbusError("Garbled", "the line is never silent"))
+            return
+        del self._waiting[0]
+        self._active = unit
+        self._data = b""
+        overdue_s = len(unit.frame) * self._character_s + unit.timeout_s
+        self._end_when = now + overdue_s + 2 * unit.size * self._character_s + 4 * GAP_S
+        self._port.write(unit.frame)
+        if self._active is unit:  # the port is still there
+            self._wait(overdue_s, self._overdue)
 
     def _received(self, data: bytes) -> None:
-        self._quiet_when = self._loop.time()
+        self._quiet_when = now = self._loop.time()
         unit = self._active
         if unit is None:
             return
@@ -237,7 +254,7 @@ class Bus:
         missing_s = (unit.size - len(self._data)) * self._character_s
         if body is not None:
             self._finish(body, None)
-        elif len(self._data) > _LONGEST:
+        elif len(self._data) > _LONGEST or (self._end_when is not None and now > self._end_when):
             self._overdue()
         elif missing_s > 2 * _NAP_S and self._data:
             self._port.pause()
@@ -263,6 +280,7 @@ class Bus:
 
     def _finish(self, body: bytes | None, error: ModbusError | None) -> None:
         unit, self._active = self._active, None
+        self._end_when = None
         self._wait(None)
         if unit is not None:
             unit.left -= 1
@@ -284,6 +302,7 @@ class Bus:
         """The port was opened or lost."""
         self.problem = problem
         self._quiet_when = self._loop.time()
+        self._end_when = None
         if problem is not None and self._active is not None:
             self._finish(None, ModbusError("Port", problem.removeprefix("Port: ")))
         elif problem is not None and self._waiting:

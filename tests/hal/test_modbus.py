@@ -295,6 +295,37 @@ def test_noise_while_nobody_asked_delays_the_next_question(rig: Rig) -> None:
     assert rig.port.sent[0][0] == pytest.approx(when + 35 / 9600)
 
 
+def test_line_that_is_never_silent_fails_the_question(rig: Rig) -> None:
+    def chatter() -> None:
+        rig.port.arrive(b"\xaa")
+        rig.loop.call_later(0.003, chatter)
+
+    chatter()
+    rig.ask(rig.bus.unit(1, attempts=2))
+    rig.loop.advance(3)
+    assert rig.port.sent == [] and rig.results == [("Garbled", None)]
+
+
+def test_patience_with_noise_begins_anew_with_the_port(rig: Rig) -> None:
+    rig.port.arrive(b"noise")
+    rig.ask(rig.bus.unit(1))
+    rig.port.changed("Port: /dev/x: the device is gone")
+    rig.loop.advance(10)
+    rig.port.changed(None)
+    rig.ask(rig.bus.unit(2))
+    rig.loop.advance(0.1)
+    assert rig.results == [("Port", None)] and rig.units() == [2]
+
+
+def test_dripping_noise_does_not_hold_the_bus(rig: Rig) -> None:
+    rig.ask(rig.bus.unit(1, attempts=1))
+    rig.ask(rig.bus.unit(2))
+    for _ in range(25):
+        rig.port.arrive(b"\xaa")
+        rig.loop.advance(0.04)
+    assert rig.results == [("Garbled", None)]
+
+
 def test_late_answer_is_not_taken_for_the_next(rig: Rig) -> None:
     slow, unit = rig.bus.unit(1, timeout_s=0.1, attempts=1), rig.bus.unit(1, attempts=1)
     rig.ask(slow)
