@@ -74,14 +74,15 @@ class Output:
         self.active = active
 
     def close(self) -> None:
-        """Safe level, then gives the line back; may be called twice."""
+        """Safe level, then gives the line back; may be called twice. A line that is gone does not keep others open."""
         if self._fd < 0:
             return
         try:
             self.set(self._safe)
-        finally:
-            self._kernel.close(self._fd)
-            self._fd = -1
+        except OSError:
+            self.active = self._safe  # nothing is left to do here; what watches from outside has to
+        self._kernel.close(self._fd)
+        self._fd = -1
 
 
 class Input:

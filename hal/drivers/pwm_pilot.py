@@ -83,7 +83,10 @@ class ControlPilot(Driver):
         self._adcs.clear()
         pwm, self._pwm = self._pwm, None
         if pwm is not None:
-            pwm.set(0.0)
+            try:
+                pwm.set(0.0)
+            except OSError:
+                return  # the device is gone, and its pilot with it
 
     def offer(self, limit_a: float | None) -> None:
         """See hal.pilot.Offer."""

@@ -148,7 +148,8 @@ class Simulation:
             outlet = self.outlet(evse)
             if event == "loss":
                 self.fault(evse, "PowerLoss")
-            outlet.contactor.power(event == "restore")
+            if outlet.contactor is not None:
+                outlet.contactor.power(event == "restore")
             if outlet.meter is not None:
                 outlet.meter.powered = event == "restore"
             if event == "restore":

@@ -321,3 +321,10 @@ def test_the_self_test_comes_again_but_not_while_the_contactor_is_closed(plant: 
     assert plant.test.levels.count(True) == 2
     rcd.close()
     assert not plant.test.user and not plant.trip.user
+
+
+def test_a_coil_that_is_gone_does_not_keep_the_rest_open(plant: Plant) -> None:
+    plant.coil.broken = True
+    plant.contactor.close()
+    assert not plant.coil.user and not plant.mirror.user
+    plant.coil.broken = False

@@ -511,3 +511,9 @@ def test_mcu_closed_down_opens_with_its_last_frame(controller: Controller) -> No
     controller.devices.pilot.offer(16)
     controller.run(1)
     assert len(controller.heard) == count
+
+
+def test_a_pwm_that_is_gone_does_not_keep_the_rest_open(contact: Contact) -> None:
+    (contact.pwm / "duty_cycle").rename(contact.pwm / "away")
+    contact.pilot.close()
+    assert not contact.kernel.wires["RST_P"].user
