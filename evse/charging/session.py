@@ -326,7 +326,9 @@ class ChargingController:
         if cause is not None:
             self.faults.find(*cause)
             self._vend = False
-        if event != "stop":
+        if (before, event) == ("absent", "timeout"):
+            reason = "Timeout"
+        elif event != "stop":
             reason = "EVDisconnected" if cause is None and event != "fault" else self.faults.reason()
         self._reason = reason
         self._held = reason == "DeAuthorized" or (

@@ -192,7 +192,7 @@ def test_E10_FR_02_fixed_cable_not_plugged_in_again_in_time() -> None:
     post.settle()
     post.facts()
     post.advance(61)
-    assert post.facts() == [("stopped", "EVDisconnected")]
+    assert post.facts() == [("stopped", "Timeout")]
 
 
 def test_vehicle_suspends_and_resumes() -> None:

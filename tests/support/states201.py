@@ -45,7 +45,7 @@ class Station(WholeStation):
         self.tokens: dict[str, dict[str, Any]] = {}
         self.status: dict[tuple[int, int], str] = {}  # of each connector as told last
         self.told: list[tuple[int, int]] = []  # connectors whose status was told since `hear` began
-        self.events: list[Event] = []  # all TransactionEvents
+        self.events: list[Event] = []  # all TransactionEvents, each as often as it was said
         self._next_seq: dict[str, int | None] = {}  # by transaction; None once it has ended
         self._latest: dict[int, str] = {}  # latest transaction of each EVSE
         self.evse = 1  # where the driver is, for a transaction that starts before its EVSE is told
@@ -99,7 +99,9 @@ class Station(WholeStation):
 
     def _judge(self, event: Event) -> None:
         """Rules for every event; one that is said again is judged once."""
-        if event in self.events:
+        repeated = event in self.events
+        self.events.append(event)
+        if repeated:
             return
         id, seq = event["transactionInfo"]["transactionId"], event["seqNo"]
         assert seq == self._next_seq.get(id, 0), f"seqNo: {event}"
@@ -107,7 +109,6 @@ class Station(WholeStation):
         self._next_seq[id] = None if event["eventType"] == "Ended" else seq + 1
         if seq == 0:
             self._latest[event.get("evse", {"id": self.evse})["id"]] = id
-        self.events.append(event)
 
     def transaction(self, evse: int = 1) -> str:
         """Id of the latest transaction of an EVSE."""
@@ -380,6 +381,16 @@ def id_token_cached(station: Station, id: str = TOKEN, info: dict[str, Any] | No
     assert station.engine.evses[evse].authorized is None
 
 
-def lose_connection(station: Station) -> None:
-    """The OCTT closes the WebSocket connection and accepts no new one."""
+def transaction_events_in_queue_ended(station: Station, id: str = TOKEN) -> None:
+    """TransactionEventsInQueueEnded: a whole transaction without a connection; the connection is open again."""
+    id_token_cached(station, id)
+    station.put(AuthCtrlr__OfflineTxForUnknownIdEnabled=True)
     station.drop()
+    station.plug()
+    station.tap(id, 1)
+    assert station.is_charging()
+    station.advance(DURATION_S)
+    station.tap(id, 1)
+    station.unplug()
+    assert not station.is_charging()
+    station.connect()

@@ -551,12 +551,12 @@ def test_E10_FR_02_an_ev_that_does_not_come_back_is_deauthorized(version: str) -
     driver.tap()
     driver.unplug()
     driver.take()
-    driver.fault("EVDisconnected")
+    driver.fault("Timeout")
     said = driver.take()
-    assert events(said) == ["Updated EVCommunicationLost"]
+    assert events(said) == ["Updated EVConnectTimeout"]
     bench.fact("parking_bay", 1, False)
     driver.settle()
-    assert infos(driver.take())[0]["stoppedReason"] == "EVDisconnected"
+    assert infos(driver.take())[0]["stoppedReason"] == "Timeout"
 
 
 @versions2

@@ -283,7 +283,7 @@ class Block:
         self.refresh()
 
     def on_stopped(self, evse: Evse, reason: str) -> None:
-        self.left[evse.id] = "Departed" if reason == "EVDisconnected" else "Finished"
+        self.left[evse.id] = "Departed" if reason in ("EVDisconnected", "Timeout") else "Finished"
         self.refresh()
 
     def on_transaction_ended(self, transaction: Any) -> None:
