@@ -22,7 +22,7 @@ def now() -> str:
 
 def sampled(version: str, energy_wh: float) -> list[dict[str, Any]]:
     """Three measurands."""
-    values = {"Energy.Active.Import.Register": energy_wh, "Power.Active.Import": 7360.0, "Current.Import": 32.0}
+    values = {"Energy.Active.Import.Register": energy_wh, "Power.Active.Import": 7360.0, "Current.Offered": 32.0}
     if version == "1.6":
         return [{"measurand": name, "value": str(value)} for name, value in values.items()]
     return [{"measurand": name, "value": value} for name, value in values.items()]

@@ -20,7 +20,7 @@ from evse.csms import Csms  # noqa: E402
 from tests.support.station import Station  # noqa: E402
 
 VERSIONS = ("1.6", "2.0.1", "2.1")
-# One sample a second with three measurands, as the peers do.
+# One sample a second with three values, as the peer does.
 EVERY_SECOND = """
 [[ocpp.variables]]
 component = "SampledDataCtrlr"
@@ -30,7 +30,7 @@ value = "1"
 [[ocpp.variables]]
 component = "SampledDataCtrlr"
 variable = "TxUpdatedMeasurands"
-value = "Energy.Active.Import.Register,Power.Active.Import,Current.Import"
+value = "Energy.Active.Import.Register,Power.Active.Import,Current.Offered"
 """
 STANDALONE = """
 board = "simulated-ac-1"
