@@ -169,9 +169,11 @@ def blobs(architecture: str, names: list[str]) -> dict[str, bytes]:
     return {name: blob for name in names if (blob := (cache / name).read_bytes())}
 
 
-def _fetch(architecture: str, names: list[str], cache: Path) -> None:
-    """Downloads the newest kernel package of the suite and keeps the trees; an empty file says: not in it."""
-    work = cache / "work"
+def archives(architecture: str, packages: list[str], work: Path) -> dict[str, Path]:
+    """Downloads packages of the suite: name -> file below `work`; of a meta package, what it depends on first.
+
+    Raises OSError with the reason.
+    """
     for folder in ("lists/partial", "cache/archives/partial"):
         (work / folder).mkdir(parents=True, exist_ok=True)
     (work / "sources.list").write_text(f"deb [arch={architecture} signed-by={KEYRING}] {MIRROR} {SUITE} main\n")
@@ -181,10 +183,21 @@ def _fetch(architecture: str, names: list[str], cache: Path) -> None:
         'Acquire::Languages "none"; APT::Sandbox::User "root"; Acquire::http::Timeout "10"; Acquire::Retries "1";\n'
     )
     run("apt-get", "-qq", "update", work=work)
-    shown = run("apt-cache", "show", PACKAGES[architecture], work=work)
-    package = next(line.split()[1] for line in shown.splitlines() if line.startswith("Depends:"))
-    run("apt-get", "-qq", "download", package, work=work)
-    archive = next(work.glob(f"{package.partition(':')[0]}_*.deb"))
+    found = {}
+    for name in packages:
+        package = name
+        if name in PACKAGES.values():
+            shown = run("apt-cache", "show", name, work=work)
+            package = next(line.split()[1] for line in shown.splitlines() if line.startswith("Depends:"))
+        run("apt-get", "-qq", "download", package, work=work)
+        found[name] = next(work.glob(f"{package.partition(':')[0]}_*.deb"))
+    return found
+
+
+def _fetch(architecture: str, names: list[str], cache: Path) -> None:
+    """Keeps the trees of the newest kernel; an empty file says: not in it."""
+    work = cache / "work"
+    archive = archives(architecture, [PACKAGES[architecture]], work)[PACKAGES[architecture]]
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE) as process:
         with tarfile.open(fileobj=process.stdout, mode="r|") as files:
             for member in files:
