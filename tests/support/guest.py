@@ -124,7 +124,8 @@ def boot(image: Path, script: Path, scratch: Path, limit_s: float = 180) -> list
     (scratch / "initrd").write_bytes(disk.done())
     out = scratch / "console"
     command = ["qemu-system-arm", "-M", "mcimx6ul-evk", "-m", "512M", "-kernel", image / "vmlinuz"]
-    command += ["-dtb", image / TREE, "-initrd", scratch / "initrd", "-append", "console=ttymxc3,115200 rdinit=/init quiet panic=-1"]
+    command += ["-dtb", image / TREE, "-initrd", scratch / "initrd"]
+    command += ["-append", "console=ttymxc3,115200 rdinit=/init quiet panic=-1"]
     command += ["-display", "none", "-no-reboot", "-net", "none", *["-serial", "null"] * 3, "-serial", f"file:{out}"]
     subprocess.run(command, timeout=limit_s, check=True, capture_output=True)
     return out.read_text(errors="replace").replace("\r", "").splitlines()
