@@ -48,6 +48,7 @@ HEARS = {
     "transaction_started": ("metering", "availability"),
     "transaction_ended": ("metering", "availability", "reset", "remote"),
     "disconnected": ("boot", "availability", "configuration", "metering", "authorization"),
+    "restarting": ("authorization",),
     "clock_changed": ("metering", "transactions", "security"),
 }
 

@@ -207,6 +207,10 @@ class Block:
         self._drop(evse)
         self._show(evse, "no vehicle was connected in time")
 
+    def on_restarting(self) -> None:
+        """What was learnt last is known after the restart. [C10.FR.02]"""
+        self.cache.flush()
+
     # -- stopping --------------------------------------------------------------------------------------------------
 
     def _stopped_by(self, token: Token, evses: list[Evse]) -> bool:

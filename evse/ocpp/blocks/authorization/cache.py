@@ -97,6 +97,11 @@ class Cache:
         self._entries.clear()
         return self._save()
 
+    def flush(self) -> None:
+        """Saves at once what is still to be saved."""
+        if self._timer is not None:
+            self._save()
+
     def _make_room(self) -> None:
         while len(self._entries) >= ENTRIES:
             refused = (key for key, entry in self._entries.items() if entry[0]["status"] != "Accepted")

@@ -119,6 +119,7 @@ class Block:
         self._restart(reason)
 
     def _restart(self, reason: str) -> None:
+        self.ctx.fact("restarting")
         self.ctx.effect("reboot", reason)
         self.ctx.timers.at(self.ctx.clock.now() + RESTART_WITHIN_S, self._not_restarted, reason)
 
