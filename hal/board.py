@@ -95,6 +95,42 @@ class Task:
         self.when = now
 
 
+class StationSensor:
+    """One EVSE's part in a sensor of several: open while any of them uses it; who comes later hears what is present."""
+
+    __slots__ = ("_sensor", "_parts", "_present", "_report")
+
+    def __init__(self, sensor: Any, parts: list[StationSensor], present: dict[str, str]) -> None:
+        self._sensor = sensor
+        self._parts = parts  # started ones, of all EVSEs
+        self._present = present
+        self._report: Any = None
+
+    def start(self, loop: Any, report: Any) -> None:
+        self._report = report
+        self._parts.append(self)
+        if len(self._parts) == 1:
+            self._present.clear()
+            self._sensor.start(loop, self._hear)
+        else:
+            for code, detail in self._present.items():
+                report("fault", code, detail)
+
+    def _hear(self, event: str, *values: Any) -> None:
+        if event == "fault":
+            self._present[values[0]] = values[1]
+        elif event == "cleared":
+            self._present.pop(values[0], None)
+        for part in tuple(self._parts):
+            part._report(event, *values)
+
+    def close(self) -> None:
+        if self in self._parts:
+            self._parts.remove(self)
+            if not self._parts:
+                self._sensor.close()
+
+
 class Board:
     """What is soldered and wired: `evses` by id, `readers` with the EVSEs they belong to.
 
@@ -190,8 +226,10 @@ def load_board(description: Table, checked: bool = False, kernel: Any = None) ->
         options = {name: value for name, value in table.items() if name != "evses"}
         evses = table.get("evses", list(board.evses))
         sensor = _make("sensor", options, evses[0] if len(evses) == 1 else None, board)
+        parts: list[StationSensor] = []
+        present: dict[str, str] = {}
         for evse_id in evses:
-            board.evses[evse_id].sensors.append(sensor)
+            board.evses[evse_id].sensors.append(StationSensor(sensor, parts, present))
     for table in description.get("reader", ()):
         options = {name: value for name, value in table.items() if name != "evses"}
         readers = tuple(table.get("evses", board.evses))

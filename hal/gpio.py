@@ -156,11 +156,16 @@ class Gpio:
         flags = OUTPUT | DRIVES[table.get("drive", "push_pull")]
         return Output(name, self._kernel, self._request(name, flags, (OUTPUT_VALUES, 0, safe, 1)), safe)
 
-    def input(self, name: str, loop: Any = None, changed: Callable[[bool], Any] | None = None) -> Input:
-        """A line whose edges are told to `changed(active)`; without `changed` only its level can be asked for."""
+    def input(
+        self, name: str, loop: Any = None, changed: Callable[[bool], Any] | None = None, debounce_ms: float = 0
+    ) -> Input:
+        """A line whose edges are told to `changed(active)`; without `changed` only its level can be asked for.
+
+        `debounce_ms`: where the board file does not say.
+        """
         table = self._tables[name]
         flags = INPUT | BIASES[table.get("bias", "as_is")] | (EDGES if changed else 0)
-        debounce_us = int(table.get("debounce_ms", 0) * 1000)
+        debounce_us = int(table.get("debounce_ms", debounce_ms) * 1000)
         attribute = (DEBOUNCE, 0, debounce_us, 1) if debounce_us else None
         fd = self._request(name, flags, attribute)
         try:

@@ -1,7 +1,8 @@
 """Contactor on a GPIO line, watched by its mirror contact.
 
 Options: `coil`; `feedback`, the mirror contact (without one an order counts as done after `feedback_timeout_ms`);
-`feedback_contact` "nc" (closed while the main contacts are open) or "no"; `feedback_timeout_ms` (250);
+`feedback_contact` "nc" (closed while the main contacts are open) or "no", debounced for 10 ms if its line says nothing;
+`feedback_timeout_ms` (250);
 `min_close_interval_s` (10) between two closings, and from the start to the first: a program that crashes again and
 again must not hammer the contactor.
 """
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # So many closings in a row without an answer, and it is not tried again.
 ATTEMPTS = 3
+# A contact that bounces while it closes has not fallen open.
+BOUNCE_MS = 10
 WELDED, DEAD = "WeldedContactor", "PowerSwitchFailure"
 
 
@@ -51,7 +54,7 @@ class Contactor(Driver):
         self._coil = self.board.gpio.output(self.options["coil"])
         try:
             if "feedback" in self.options:
-                self._sense = self.board.gpio.input(self.options["feedback"], loop, self._sensed)
+                self._sense = self.board.gpio.input(self.options["feedback"], loop, self._sensed, BOUNCE_MS)
         except ValueError:
             self.close()
             raise
@@ -74,6 +77,8 @@ class Contactor(Driver):
         self._forget()
         if not closed:
             self._drive(False)
+        elif self._told and self.closed:
+            self.report("contactor", True)
         elif not self.faults:
             self._closing = self._loop.call_later(max(0.0, self._allowed - self._loop.time()), self._close)
 

@@ -21,39 +21,28 @@ PULSE_S = 0.1
 
 
 class Input(Driver):
-    """One line, one fault; may serve several EVSEs, each `start` adds one that hears of it."""
+    """One line, one fault."""
 
     def __init__(self, options: dict[str, Any], evse_id: int | None, board: Any) -> None:
         super().__init__(options, evse_id, board)
         self.code: str = options.get("fault", "OtherError")
         self.latch: bool = options.get("latch", False)
         self._quiet_s = options.get("clear_after_s", 1.0)
-        self._reports: list[Any] = []
         self._line: Any = None
 
     def start(self, loop: Any, report: Any) -> None:
         """Raises HalError if the line cannot be had."""
-        self._reports.append(report)
-        if self._line is None:
-            self.faults.clear()
-            super().start(loop, self._tell_all)
-            self._open()
-        else:
-            for code, detail in self.faults.items():
-                report("fault", code, detail)
+        super().start(loop, report)
+        self.faults.clear()
+        self._open()
 
     def _open(self) -> None:
         self._line = self.board.gpio.input(self.options["line"], self._loop, self._changed)
         if self._line.active:
             self._changed(True)
 
-    def _tell_all(self, event: str, *values: Any) -> None:
-        for report in self._reports:
-            report(event, *values)
-
     def close(self) -> None:
         super().close()
-        self._reports.clear()
         if self._line is not None:
             self._line.close()
             self._line = None
@@ -124,9 +113,18 @@ class Rcd(Input):
             self._step = ""
             self._tries = 0
             self.clear(self.code)
-            self._after(self._interval_s, self._test)
+            self._plan()
         elif not self._step:
             super()._changed(active)
+
+    def clear(self, code: str) -> None:
+        super().clear(code)
+        self._plan()
+
+    def _plan(self) -> None:
+        """The next self-test; a trip that is latched has none."""
+        if "test" in self._outputs and not self._step:
+            self._after(self._interval_s, self._test)
 
     def _pulse_reset(self) -> None:
         if "reset" in self._outputs:

@@ -272,8 +272,18 @@ def test_one_input_for_several_evses(tmp_path: Path) -> None:
     kernel.wires["STOP"].drive(True)
     loop.settle()
     assert heard == [(1, "fault", "EmergencyStop"), (2, "fault", "EmergencyStop")]
+    board.evses[1].sensors[-1].close()
+    board.evses[1].sensors[-1].close()
+    kernel.wires["STOP"].drive(False)
+    loop.advance(2)
+    assert heard[2:] == [(2, "cleared", "EmergencyStop")]  # the other still hears
+    kernel.wires["STOP"].drive(True)
+    loop.settle()
+    board.evses[1].sensors[-1].start(loop, lambda *event: heard.append((1, *event[:2])))
+    assert heard[3:] == [(2, "fault", "EmergencyStop"), (1, "fault", "EmergencyStop")]
     for evse in board.evses.values():
         evse.sensors[-1].close()
+    assert not kernel.wires["STOP"].user
 
 
 def test_the_residual_current_device_is_tested_at_the_start(plant: Plant) -> None:
@@ -307,6 +317,33 @@ def test_a_self_test_without_a_trip_is_a_fault_until_one_succeeds(plant: Plant) 
     plant.rcd = True
     plant.loop.advance(300)
     assert plant.told() == [("cleared", "GroundFailure")]
+
+
+def test_the_mirror_contact_is_debounced_where_the_board_file_says_nothing(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    plant.board.resources["gpio"]["mirror"].pop("debounce_ms")
+    assert plant.start().mirror.debounce_us == 10_000
+    plant.contactor.close()
+
+
+def test_told_to_close_while_closed_it_says_so_at_once(plant: Plant) -> None:
+    plant.contactor.switch(True)
+    plant.loop.advance(1)
+    plant.told()
+    plant.contactor.switch(True)
+    assert plant.told() == [("contactor", True)]
+
+
+def test_the_self_test_goes_on_after_a_trip_that_is_not_latched(plant: Plant) -> None:
+    _, rcd = sensors(plant)
+    rcd.latch = False
+    rcd.start(plant.loop, plant.hear)
+    plant.loop.advance(1)
+    plant.trip.drive(True)
+    plant.loop.advance(1)
+    plant.trip.drive(False)
+    plant.loop.advance(25 * 3600)
+    assert plant.test.levels.count(True) == 2
 
 
 def test_the_self_test_comes_again_but_not_while_the_contactor_is_closed(plant: Plant) -> None:
