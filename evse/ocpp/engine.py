@@ -231,6 +231,10 @@ class Engine:
             self._blocks[name] = block
         return block
 
+    def loaded(self, name: str) -> Any:
+        """As block(), but None for one that has had nothing to do: no kept state, no action, no fact that loads it."""
+        return self.block(name) if name in self._overrides else self._blocks.get(name)
+
     def call(
         self,
         block: Any,

@@ -11,6 +11,8 @@ ACTIONS = {
     "authorization": "ClearCache",
     "transactions": "GetTransactionStatus",
     "metering": "",
+    "local_list": "GetLocalListVersion SendLocalList",
+    "reservation": "CancelReservation ReserveNow",
     "configuration": "ChangeConfiguration GetBaseReport GetConfiguration GetReport GetVariables SetVariables",
     "availability": "ChangeAvailability",
     "remote": "ExtendedTriggerMessage RemoteStartTransaction RemoteStopTransaction RequestStartTransaction"
@@ -35,21 +37,24 @@ FACTS = {
 
 # Facts that only reach blocks which are loaded already, in this order.
 HEARS = {
-    "started": ("transactions",),
-    "plugged": ("authorization",),
-    "unplugged": ("transactions", "authorization", "availability"),
+    "started": ("transactions", "reservation"),
+    "plugged": ("authorization", "reservation"),
+    "unplugged": ("transactions", "authorization", "availability", "reservation"),
     "charging_state": ("transactions", "availability"),
     "power_path": ("transactions", "availability"),
     "reading": ("transactions", "metering"),
-    "fault": ("transactions", "remote", "security"),
-    "lock": ("transactions", "remote", "authorization", "availability"),
-    "stopped": ("transactions", "authorization", "reset", "remote", "availability"),
-    "connection_timeout": ("transactions", "authorization", "availability", "reset"),
-    "transaction_started": ("metering", "availability"),
-    "transaction_ended": ("metering", "availability", "reset", "remote"),
+    "fault": ("transactions", "remote", "security", "reservation"),
+    "lock": ("transactions", "remote", "authorization", "availability", "reservation"),
+    "stopped": ("transactions", "authorization", "reset", "remote", "availability", "reservation"),
+    "connection_timeout": ("transactions", "authorization", "availability", "reset", "reservation"),
+    "transaction_started": ("metering", "availability", "reservation"),
+    "transaction_ended": ("metering", "availability", "reset", "remote", "reservation"),
     "disconnected": ("boot", "availability", "configuration", "metering", "authorization"),
     "restarting": ("authorization",),
-    "clock_changed": ("metering", "transactions", "security"),
+    "clock_changed": ("metering", "transactions", "security", "reservation"),
+    "authorized": ("reservation",),
+    "cleared": ("reservation",),
+    "availability_changed": ("reservation",),
 }
 
 # Messages that TriggerMessage may ask for, by the 2.x name, and who sends them.

@@ -321,7 +321,7 @@ def test_B08_FR_08_09_10_13_component_criteria():
     assert "AuthCtrlr" in told and "ClockCtrlr" in told and "SmartChargingCtrlr" not in told
     bench.ask("GetReport", {"requestId": 3, "componentCriteria": ["Available", "Problem"]})
     told = {component for component, _ in names(report(bench))}
-    assert {"EVSE", "ClockCtrlr"} <= told and "ReservationCtrlr" not in told
+    assert {"EVSE", "ClockCtrlr"} <= told and "DisplayMessageCtrlr" not in told
 
 
 def test_B08_FR_05_15_criteria_and_variables_narrow_each_other():
@@ -447,7 +447,7 @@ def test_16_all_keys(asked):
     assert told["SupportedFeatureProfiles"].startswith("Core")
     assert told["MeterValuesSampledData"] == "Energy.Active.Import.Register"
     assert told["AuthorizationKey"] is None
-    assert "LocalAuthListEnabled" not in told
+    assert "SupportedFileTransferProtocols" not in told
 
 
 def test_16_listed_keys_and_unknown_ones():

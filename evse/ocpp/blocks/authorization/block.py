@@ -73,8 +73,11 @@ class Block:
     def learn(self, id_token: str, kind: str, info: Info) -> None:
         """An IdTokenInfo of the CSMS, from any message: cached unless the local list knows the token. [1.6 §3.5.3]"""
         token = Token(id_token, kind)
-        if self._listed(token) is None:
+        listed = self._listed(token)
+        if listed is None:
             self.cache.learn(token, info)
+        else:
+            self.ctx.loaded("local_list").compare(listed, info)
 
     def check(self, token: Token, done: Done, evse: Evse | None = None, extra: dict[str, Any] | None = None) -> None:
         """Decides a token: `done(info)` is called once, now or within MessageTimeout, with an IdTokenInfo.
@@ -271,7 +274,7 @@ class Block:
 
     def _listed(self, token: Token) -> Info | None:
         """What the local list says, None if it does not know the token. [C13.FR.01]"""
-        local_list = self.ctx.block("local_list")
+        local_list = self.ctx.loaded("local_list")
         info: Info | None = None if local_list is None else local_list.find(token)
         return info
 
@@ -317,6 +320,9 @@ class Block:
         possible = plugged or [evse for evse in evses if self._is_free(evse)]
         if len(evses) > 1:
             possible = [evse for evse in possible if self._refusal(evse, token, info) is None]
+            if not plugged and (reservation := self.ctx.loaded("reservation")) is not None:
+                reserved = reservation.place(token, group)
+                possible = [evse for evse in possible if evse.id == reserved] or possible
         if not possible:
             self._show(evses[0], "card refused: no free connector")
         elif plugged or len(possible) == 1:
@@ -327,6 +333,8 @@ class Block:
     def _await_cable(self, evses: list[Evse], token: Token, info: Info) -> None:
         grant = Grant(token, info, "Authorized", None)
         grant.evses = evses
+        if (reservation := self.ctx.loaded("reservation")) is not None:
+            grant.reservation_id = reservation.use(None, token, grant.group)
         wait_s = self.ctx.model.integer("TxCtrlr", "EVConnectionTimeOut")
         wait_s = DEFAULT_CONNECTION_TIMEOUT_S if wait_s is None else wait_s
         grant.timer = self.ctx.timers.at(self.ctx.clock.now() + wait_s, self._cable_timeout, grant)
@@ -338,6 +346,8 @@ class Block:
 
     def _cable_timeout(self, grant: Grant) -> None:
         self._forget_waiting(grant)
+        if grant.reservation_id is not None and (reservation := self.ctx.loaded("reservation")) is not None:
+            reservation.unused(grant.reservation_id)
         self._show(None, "no vehicle was connected in time")
 
     def _forget_waiting(self, grant: Grant) -> None:
@@ -366,18 +376,18 @@ class Block:
             return "out of order"
         if availability is not None and not availability.is_operative(evse):
             return "out of service"
-        reservation = self.ctx.block("reservation")
+        reservation = self.ctx.loaded("reservation")
         if reservation is not None and not reservation.admits(evse, token, group):
             return "reserved"
         return None
 
     def _bind(self, evse: Evse, grant: Grant) -> None:
-        reservation = self.ctx.block("reservation")
-        if reservation is not None:
+        evse.authorized = grant.token
+        reservation = self.ctx.loaded("reservation")
+        if reservation is not None and grant.reservation_id is None:
             grant.reservation_id = reservation.use(evse, grant.token, grant.group)
         self._grants[evse.id] = grant
         self._held.pop(evse.id, None)
-        evse.authorized = grant.token
         self.ctx.fact("authorized", evse.id, grant)
         self.ctx.effect("authorize", evse.id)
         self._show(evse, "card accepted" if evse.plugged is not None else "card accepted: connect the vehicle")

@@ -59,12 +59,13 @@ class Block:
         """ConnectorStatusEnum of a connector. [G01.FR.01]"""
         if self.is_faulted(evse):
             return "Faulted"
-        if not self._is_busy(evse, connector_id):
-            if self._is_inoperative(evse.id, connector_id):
-                return "Unavailable"  # [G03.FR.06, G04.FR.07]
-            for status in ("Unavailable", "Reserved"):
-                if any(held == status and id in (evse.id, STATION) for (_, id), held in self._holds.items()):
-                    return status
+        busy = self._is_busy(evse, connector_id)
+        if not busy and self._is_inoperative(evse.id, connector_id):
+            return "Unavailable"  # [G03.FR.06, G04.FR.07]
+        # A transaction that nobody is authorized for does not end a reservation. [G01.FR.09, H03]
+        for status in ("Reserved",) if busy else ("Unavailable", "Reserved"):
+            if any(held == status and id in (evse.id, STATION) for (_, id), held in self._holds.items()):
+                return status
         return "Occupied" if evse.plugged == connector_id or evse.connectors[connector_id].locked else "Available"
 
     def state(self, evse_id: int | None, connector_id: int | None) -> str:
@@ -99,6 +100,10 @@ class Block:
         return self.transaction(evse) is not None or not (
             self._is_inoperative(evse.id, evse.plugged) or self._is_held(evse.id, "Reserved")
         )
+
+    def is_withdrawn(self, evse: Evse) -> bool:
+        """Whether the CSMS made all of an EVSE inoperative, be it only from the end of its transaction on."""
+        return self._is_inoperative(evse.id, None)
 
     def _is_busy(self, evse: Evse, connector_id: int | None) -> bool:
         """Whether a transaction is going on at the connector; None: at any of them."""
@@ -141,6 +146,7 @@ class Block:
             self._inoperative = inoperative
             self.ctx.keep(**{"availability:inoperative": sorted(inoperative) or None})
         self.refresh()
+        self.ctx.fact("availability_changed")
         return {"status": status}
 
     def hold(self, who: str, evse_id: int, status: str | None) -> None:

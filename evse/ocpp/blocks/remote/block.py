@@ -83,7 +83,7 @@ class Block:
             return None
         if "Reserved" in found:
             token, group = _tokens(request)
-            reservation = self.ctx.block("reservation")
+            reservation = self.ctx.loaded("reservation")
             if reservation is not None and reservation.admits(evse, token, group):
                 return None
         return _rejected("Unspecified", f"the EVSE is {min(found)}")  # [F01.FR.21 to F01.FR.23]
