@@ -119,6 +119,8 @@ class Link:
         if urgent:
             self._waiting = deque(entry for entry in self._waiting if entry[0] not in ("FE", "FS"))
             self._waiting.appendleft(words)
+            if self._sent is not None:  # an answer may never come: said at once, and again in its turn
+                self.port.write(frame(*words))
         elif len(self._waiting) < WAITING:
             self._waiting.append(words)
         self._next()
@@ -136,7 +138,8 @@ class Link:
         if self._failures >= ATTEMPTS:
             self._lose("no answer")
         elif sent is not None and sent[0] not in ("GS", "SY"):
-            self._waiting.appendleft(sent)
+            if sent[0] != "FE" or all(words[0] != "FS" for words in self._waiting):  # what was taken back stays so
+                self._waiting.appendleft(sent)
         self._next()
 
     def _poll(self) -> None:

@@ -360,6 +360,33 @@ def test_openevse_answers_that_are_garbled_are_asked_for_again(post: Post) -> No
     assert post.peer.amperes == 16 and not post.peer.asleep
 
 
+def test_openevse_is_told_to_open_although_it_still_owes_an_answer(post: Post) -> None:
+    post.peer.plug()
+    post.peer.ask(True)
+    post.devices.pilot.offer(16)
+    post.until(lambda: post.peer.relay and ("contactor", True) in post.heard)
+    post.run(0.3)
+    post.peer.mute = True
+    post.devices.pilot.link._ask("GS")
+    post.peer.commands.clear()
+    post.devices.contactor.switch(False)
+    post.until(lambda: "FS" in post.peer.commands)  # the clock stands: at once
+
+
+def test_openevse_never_hears_an_offer_again_that_was_taken_back(post: Post) -> None:
+    post.peer.plug()
+    post.run(1)
+    post.peer.mute = True
+    post.devices.pilot.offer(16)
+    post.run(0.8)  # the board heard of it, its answer was lost
+    post.peer.commands.clear()
+    post.devices.pilot.offer(None)
+    post.run(0.7)
+    post.peer.mute = False
+    post.run(3)
+    assert post.peer.asleep and "FE" not in post.peer.commands[post.peer.commands.index("FS") :]
+
+
 def test_openevse_hears_a_heartbeat_and_a_missed_one_is_acknowledged(post: Post) -> None:
     post.peer.commands.clear()
     post.run(10)

@@ -100,6 +100,7 @@ def status(station: Station) -> dict[str, Any]:
 def test_a_session_with_real_meter_reader_and_pilot(world: World, tmp_path: Path, version: str) -> None:
     with CsmsThread() as csms, started(csms, tmp_path, version) as station:
         station.wait(lambda: station.control("status")["registration"] == "Accepted")
+        station.wait(lambda: status(station)["register_wh"] is not None)
         world.charge()
         if version == "1.6":
             begun = csms.expect("StartTransaction").payload
@@ -127,6 +128,7 @@ def test_a_session_with_real_meter_reader_and_pilot(world: World, tmp_path: Path
 def test_a_meter_that_goes_silent_ends_the_session_as_the_board_says(world: World, tmp_path: Path) -> None:
     with CsmsThread() as csms, started(csms, tmp_path, "2.0.1") as station:
         station.wait(lambda: station.control("status")["registration"] == "Accepted")
+        station.wait(lambda: status(station)["register_wh"] is not None)
         world.charge()
         station.wait(lambda: world.evse.relay)
         world.meter.to_master = lambda data: b""  # the plug of the bus is pulled
