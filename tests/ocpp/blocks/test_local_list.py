@@ -12,6 +12,7 @@ from evse.errors import StoreError
 from evse.model import Token
 from tests.support.bench import Bench, versions, versions2
 from tests.support.driver import Driver
+from tests.support.powercut import PowerCutFS
 
 LATER = {"expiry": 86_400.0}
 ENTRIES = 1000
@@ -132,8 +133,7 @@ def test_D01_FR_18_no_list_has_a_version_that_means_something_else(version: str,
     """[1.6 errata 3.52]"""
     bench = station(version)
     send(bench, 5, entry(bench, "A"))
-    expected = "Failed"
-    assert send(bench, number, entry(bench, "B"), kind=kind) == expected
+    assert send(bench, number, entry(bench, "B"), kind=kind) == "Failed"
     assert version_of(bench) == 5 and found(bench, "A") == "Accepted"
 
 
@@ -201,6 +201,31 @@ def test_D01_FR_10_the_list_survives_a_power_cut(version: str) -> None:
     bench.connect(version)
     assert version_of(bench) == 4
     assert [found(bench, token) for token in "ABC"] == ["Accepted", "Blocked", "Accepted"]
+
+
+@pytest.mark.parametrize("version", ["2.1"])
+def test_D01_FR_10_a_power_cut_leaves_the_old_list_or_the_new(version: str) -> None:
+    fs = PowerCutFS("/state")
+    bench = station(version, fs=fs)
+    seen = set()
+
+    def look(call: str, path: str) -> None:
+        for _, disk in fs.cut():
+            after = Bench(fs=disk)
+            block = after.engine.loaded("local_list")
+            number = 0 if block is None else block.list_version({})["versionNumber"]
+            seen.add((number, *[block and block.find(Token(token)) and token for token in "AB"]))
+
+    fs.before = look
+    assert send(bench, 1, entry(bench, "A")) == "Accepted"
+    assert {number for number, *_ in seen} == {0, 1}
+    seen.clear()
+    look("end", "")
+    assert send(bench, 2, entry(bench, "B")) == "Accepted"
+    assert seen == {(1, "A", None), (2, None, "B")}
+    seen.clear()
+    look("end", "")
+    assert seen == {(2, None, "B")}
 
 
 @versions

@@ -10,6 +10,7 @@ from evse.clock import timestamp
 from evse.model import Connector
 from tests.support.bench import Bench, versions, versions2
 from tests.support.driver import Driver
+from tests.support.powercut import PowerCutFS
 
 HOUR_S = 3600.0
 FROM_AUTHORIZED = [{"component": "TxCtrlr", "variable": "TxStartPoint", "value": "Authorized"}]
@@ -437,9 +438,11 @@ def test_H03_FR_04_FR_06_a_token_of_the_same_group(version: str, evse: int | Non
     driver.plug()
     driver.tap("COLLEAGUE")
     assert not is_charging(bench)
-    info.update({"parentIdTag": "fleet"} if version == "1.6" else {"groupIdToken": {"idToken": "fleet", "type": "X"}})
-    if version != "1.6":
-        info["groupIdToken"] = {"idToken": "fleet", "type": "Central"}
+    info.update(
+        {"parentIdTag": "fleet"}
+        if version == "1.6"
+        else {"groupIdToken": {**group["groupIdToken"], "idToken": "fleet"}}
+    )
     driver.tap("COLLEAGUE")
     assert is_charging(bench)
     assert reservation_ids(driver) == [42]
@@ -491,11 +494,14 @@ def test_at_a_reader_of_several_evses_any_will_do(version: str) -> None:
     assert (1, "Reserved") in said(bench, driver)
 
 
-def remote_start(bench: Bench, token: str, evse: int, group: str = "") -> str:
+def remote_start(bench: Bench, token: str, evse: int | None = None, group: str = "") -> str:
+    request: dict[str, Any]
     if bench.version == "1.6":
-        answer = bench.ask("RemoteStartTransaction", {"idTag": token, "connectorId": evse})
+        request = {"idTag": token, **({} if evse is None else {"connectorId": evse})}
+        answer = bench.ask("RemoteStartTransaction", request)
     else:
-        request = {"idToken": {"idToken": token, "type": "ISO14443"}, "evseId": evse, "remoteStartId": 1}
+        request = {"idToken": {"idToken": token, "type": "ISO14443"}, "remoteStartId": 1}
+        request.update({} if evse is None else {"evseId": evse})
         request.update({"groupIdToken": {"idToken": group, "type": "Central"}} if group else {})
         answer = bench.ask("RequestStartTransaction", request)
     status: str = answer["status"]
@@ -513,6 +519,15 @@ def test_H03_FR_09_a_remote_start_uses_the_reservation(version: str) -> None:
     driver.plug()
     assert is_charging(bench)
     assert reservation_ids(driver) == [42]
+
+
+@versions
+def test_H03_FR_09_a_remote_start_at_any_evse_takes_the_reserved_one(version: str) -> None:
+    bench, driver = station(version, evses=2)
+    reserve(bench, id=42, evse=2)
+    driver.settle()
+    assert remote_start(bench, "MINE") == "Accepted"
+    assert is_charging(bench, 2) and not is_charging(bench, 1)
 
 
 @versions2
@@ -635,6 +650,18 @@ def test_a_reservation_survives_a_power_cut(version: str, evse: int | None) -> N
     bench.cut()
     bench.restart()
     assert not [key for key in bench.journal.state if key.startswith("reservation:")]
+
+
+@pytest.mark.parametrize("version", ["2.1"])
+def test_an_accepted_reservation_is_on_the_disk(version: str) -> None:
+    fs = PowerCutFS("/state")
+    bench, _ = station(version, fs=fs)
+    assert reserve(bench) == "Accepted"
+    for _, disk in fs.cut():
+        assert Bench(fs=disk).effects == [("permit", 1, False)]
+    assert cancel(bench) == "Accepted"
+    for _, disk in fs.cut():
+        assert Bench(fs=disk).effects == []
 
 
 @versions

@@ -51,8 +51,10 @@ class Block:
         wanted = request.get("evseId")
         if wanted is None:
             evses = list(self.ctx.evses.values())
+            reservation = self.ctx.loaded("reservation")
+            reserved = None if reservation is None else reservation.place(*_tokens(request))  # [H03.FR.09]
             # Where a cable is plugged somebody waits. [F01.FR.20]
-            evses.sort(key=lambda evse: evse.plugged is None)
+            evses.sort(key=lambda evse: (evse.id != reserved, evse.plugged is None))
         elif wanted in self.ctx.evses:
             evses = [self.ctx.evses[wanted]]
         else:
