@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import guest
+from tests.support import tarragon
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ def test_lines_levels_kill_and_watchdog_on_a_real_kernel(tmp_path: Path) -> None
     if not os.environ.get("EVSE_GUEST"):
         pytest.skip("EVSE_GUEST is not set")
     try:
-        lines = guest.boot(guest.build(), Path(__file__).parent / "guest_script.py", tmp_path)
+        lines = tarragon.boot(tarragon.build(), Path(__file__).parent / "guest_script.py", tmp_path)
     except OSError as error:
         pytest.skip(str(error))
     told: dict[str, Any] = dict(json.loads(line) for line in lines if line.startswith("[") and line.endswith("]"))
