@@ -184,6 +184,12 @@ class Online:
         transaction = transactions.current(evse_id) if transactions is not None else None
         return None if transaction is None else str(transaction.id)
 
+    def charging_profile(self, evse_id: int) -> dict[str, Any] | None:
+        """The charging profile that limits an EVSE now."""
+        smart_charging = self.engine.block("smart_charging")
+        profile: dict[str, Any] | None = smart_charging.why(evse_id) if smart_charging is not None else None
+        return profile
+
     def commands(self) -> dict[str, Any]:
         """Verbs of this mode."""
         from evse.shell.ocppverbs import OcppVerbs

@@ -90,5 +90,9 @@ def _amount(value: float | None, divisor: float, unit: str, digits: int) -> str:
 
 
 def _limit(evse: dict[str, Any]) -> str:
-    limit = evse["limit_a"]
-    return "none" if limit is None else f"{limit:g} A ({evse['limit_source']})"
+    limit, source, profile = evse["limit_a"], evse["limit_source"], evse.get("limit_profile")
+    if limit is None:
+        return "none"
+    if profile is not None:
+        source += f": {profile['purpose']} {profile['id']}, level {profile['stack_level']}"
+    return f"{limit:g} A ({source})"

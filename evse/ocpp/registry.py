@@ -18,6 +18,7 @@ ACTIONS = {
     "remote": "ExtendedTriggerMessage RemoteStartTransaction RemoteStopTransaction RequestStartTransaction"
     " RequestStopTransaction TriggerMessage UnlockConnector",
     "reset": "Reset",
+    "smart_charging": "ClearChargingProfile GetChargingProfiles GetCompositeSchedule SetChargingProfile",
     "data_transfer": "DataTransfer",
     "security": "",
 }
@@ -37,22 +38,22 @@ FACTS = {
 
 # Facts that only reach blocks which are loaded already, in this order.
 HEARS = {
-    "started": ("transactions", "reservation"),
-    "plugged": ("authorization", "reservation"),
-    "unplugged": ("transactions", "authorization", "availability", "reservation"),
+    "started": ("transactions", "smart_charging", "reservation"),
+    "plugged": ("authorization", "smart_charging", "reservation"),
+    "authorized": ("smart_charging", "reservation"),
+    "unplugged": ("transactions", "authorization", "availability", "smart_charging", "reservation"),
     "charging_state": ("transactions", "availability"),
     "power_path": ("transactions", "availability"),
     "reading": ("transactions", "metering"),
     "fault": ("transactions", "remote", "security", "reservation"),
     "lock": ("transactions", "remote", "authorization", "availability", "reservation"),
-    "stopped": ("transactions", "authorization", "reset", "remote", "availability", "reservation"),
-    "connection_timeout": ("transactions", "authorization", "availability", "reset", "reservation"),
-    "transaction_started": ("metering", "availability", "reservation"),
-    "transaction_ended": ("metering", "availability", "reset", "remote", "reservation"),
+    "stopped": ("transactions", "authorization", "reset", "remote", "availability", "smart_charging", "reservation"),
+    "connection_timeout": ("transactions", "authorization", "availability", "reset", "smart_charging", "reservation"),
+    "transaction_started": ("smart_charging", "metering", "availability", "reservation"),
+    "transaction_ended": ("smart_charging", "metering", "availability", "reset", "remote", "reservation"),
     "disconnected": ("boot", "availability", "configuration", "metering", "authorization"),
     "restarting": ("authorization",),
-    "clock_changed": ("metering", "transactions", "security", "reservation"),
-    "authorized": ("reservation",),
+    "clock_changed": ("metering", "transactions", "security", "smart_charging", "reservation"),
     "cleared": ("reservation",),
     "availability_changed": ("reservation",),
 }

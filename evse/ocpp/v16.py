@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 ID_TAG_LENGTH = 20
 # idTag of a transaction that was started without a token; the IdTokenEnum word of 2.x.
 NO_TOKEN = "NoAuthorization"
+CHARGE_POINT_MAX = "ChargePointMaxProfile"
 # The measurands of 1.6 are the first of the table; what follows came later.
 _MEASURANDS = MEASURANDS[: MEASURANDS.index("RPM") + 1]
 _UNITS = ("Wh", "varh", "W", "var", "A", "V", "Celsius", "Percent")
@@ -38,6 +39,30 @@ def token_info(info: dict[str, Any]) -> dict[str, Any]:
 def answer(payload: dict[str, Any]) -> dict[str, Any]:
     """An answer that carries idTagInfo, in 2.1 words."""
     return {"idTokenInfo": token_info(payload["idTagInfo"])} if "idTagInfo" in payload else {}
+
+
+def charging_profile(payload: dict[str, Any]) -> dict[str, Any]:
+    """ChargingProfile as ChargingProfileType; one without startSchedule is relative to the start of charging. [§7.13]
+
+    That cannot be for a ChargePointMaxProfile, nor for one that recurs; and a relative one has no startSchedule.
+    """
+    purpose, kind = payload["chargingProfilePurpose"], payload["chargingProfileKind"]
+    schedule = dict(payload["chargingSchedule"], id=payload["chargingProfileId"])
+    if kind == "Relative":
+        schedule.pop("startSchedule", None)
+    elif kind == "Absolute" and "startSchedule" not in schedule and purpose != CHARGE_POINT_MAX:
+        kind = "Relative"
+    said = dict(payload)
+    del said["chargingProfileId"]
+    said["id"] = payload["chargingProfileId"]
+    said["chargingProfilePurpose"] = "ChargingStationMaxProfile" if purpose == CHARGE_POINT_MAX else purpose
+    said["chargingProfileKind"] = kind
+    said["chargingSchedule"] = [schedule]
+    if "transactionId" in payload:
+        said["transactionId"] = str(payload["transactionId"])
+    if kind != "Recurring":
+        said.pop("recurrencyKind", None)  # only used with that kind [errata 3.56]
+    return said
 
 
 def meter_values(samples: list[list[Any]], stamp: Any, ctx: Any) -> list[dict[str, Any]]:

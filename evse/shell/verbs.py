@@ -93,6 +93,7 @@ class Verbs:
             "power_w": evse.values.get(POWER),
             "limit_a": limit_a,
             "limit_source": source,
+            "limit_profile": station.side.charging_profile(evse.id) if source == "schedule" else None,
             "offered_a": controller.offered_a,
             "faults": list(evse.faults),
         }

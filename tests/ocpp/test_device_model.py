@@ -565,7 +565,7 @@ def test_keys_of_a_profile_that_is_off_are_gone():
     )  # fmt: skip
     assert keys.get("LocalAuthListMaxLength") is None
     assert "LocalAuthListEnabled" not in keys.names()
-    off = KeyView(make(on[1:]))
+    off = KeyView(make([{**on[0], "value": "Core"}, *on[1:]]))
     assert off.get("ChargingScheduleAllowedChargingRateUnit") is None
     assert off.change("ChargingScheduleAllowedChargingRateUnit", "Current") == "NotSupported"
 

@@ -66,7 +66,7 @@ def test_defaults_keep_their_own_limits_and_lists_say_what_they_may_hold(parsed)
 
 
 def test_a_switch_that_switches_nothing_is_read_only(parsed):
-    absent = ("SmartChargingCtrlr", "DisplayMessageCtrlr", "MonitoringCtrlr")
+    absent = ("DisplayMessageCtrlr", "MonitoringCtrlr")
     for component in absent:
         rows = {row[NAME]: (row[MUTABILITY], row[DEFAULT]) for row in parsed[0][component]}
         assert rows["Available"] == rows["Enabled"] == ("ReadOnly", "false")

@@ -318,7 +318,7 @@ def test_B08_FR_08_09_10_13_component_criteria():
     assert told == {("EVSE", 2)}
     bench.ask("GetReport", {"requestId": 2, "componentCriteria": ["Enabled"]})
     told = {component for component, _ in names(report(bench))}
-    assert "AuthCtrlr" in told and "ClockCtrlr" in told and "SmartChargingCtrlr" not in told
+    assert "AuthCtrlr" in told and "ClockCtrlr" in told and "DisplayMessageCtrlr" not in told
     bench.ask("GetReport", {"requestId": 3, "componentCriteria": ["Available", "Problem"]})
     told = {component for component, _ in names(report(bench))}
     assert {"EVSE", "ClockCtrlr"} <= told and "DisplayMessageCtrlr" not in told
@@ -326,7 +326,7 @@ def test_B08_FR_08_09_10_13_component_criteria():
 
 def test_B08_FR_05_15_criteria_and_variables_narrow_each_other():
     bench = connected("2.0.1")
-    asked = {"componentCriteria": ["Enabled"], "componentVariable": [variable("SmartChargingCtrlr", "Available")]}
+    asked = {"componentCriteria": ["Enabled"], "componentVariable": [variable("DisplayMessageCtrlr", "Available")]}
     assert bench.ask("GetReport", {"requestId": 1, **asked}) == {"status": "EmptyResultSet"}
     asked = {"componentCriteria": ["Enabled"], "componentVariable": [variable("AuthCacheCtrlr", "Available")]}
     assert bench.ask("GetReport", {"requestId": 2, **asked}) == {"status": "Accepted"}

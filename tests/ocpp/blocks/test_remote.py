@@ -14,7 +14,7 @@ QUIET = {"security": ""}
 
 def station(version: str, evses: int = 1, **options: Any) -> Bench:
     """A station that is connected, accepted and has told its status."""
-    bench = Bench(evses=evses, blocks=QUIET, **options)
+    bench = Bench(evses=evses, **{"blocks": QUIET, **options})
     bench.connect(version)
     for evse in range(1, evses + 1):
         bench.reading(evse, 1000)
@@ -199,7 +199,7 @@ def test_f01_fr_23_an_evse_that_is_faulted_or_unavailable_is_rejected(version: s
 
 @versions
 def test_f01_fr_12_a_charging_profile_is_ignored_without_smart_charging(version: str) -> None:
-    bench = station(version)
+    bench = station(version, blocks={**QUIET, "smart_charging": ""})
     schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10.0}]}
     profile: dict[str, Any] = {
         "stackLevel": 0,

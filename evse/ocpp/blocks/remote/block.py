@@ -67,6 +67,7 @@ class Block:
             return _rejected(reason)
         transaction = self._transaction(evse)
         if not self._start(evse, request):
+            self._withdraw(evse, request)
             return _rejected("Unspecified", "the EVSE is not free")
         if transaction is None:
             return {"status": "Accepted"}
@@ -93,13 +94,19 @@ class Block:
     def _profile(self, evse: Evse, request: dict[str, Any]) -> str | None:
         """Hands the charging profile on; why it is no good, or None. Ignored without smart charging. [F01.FR.12]"""
         profile = request.get("chargingProfile")
-        smart_charging = self.ctx.block("smart_charging")
+        smart_charging = self.ctx.block("smart_charging") if profile is not None else None
         if profile is None or smart_charging is None:
             return None
         if profile["chargingProfilePurpose"] != "TxProfile" or "transactionId" in profile:
             return "InvalidProfile"  # [F01.FR.09, F01.FR.11, F01.FR.26]
         reason: str | None = smart_charging.prepare(evse, profile)
         return reason
+
+    def _withdraw(self, evse: Evse, request: dict[str, Any]) -> None:
+        """The start came to nothing, and with it the charging profile."""
+        smart_charging = self.ctx.block("smart_charging") if "chargingProfile" in request else None
+        if smart_charging is not None:
+            smart_charging.withdraw(evse)
 
     def _start(self, evse: Evse, request: dict[str, Any]) -> bool:
         """Authorizes the EVSE for the token, or begins to find out whether it may be; False if it cannot be."""
@@ -117,8 +124,10 @@ class Block:
         def checked(info: dict[str, Any]) -> None:
             self._starting.discard(evse.id)
             if info["status"] == "Accepted":
-                grant({**known, **info})
+                if not grant({**known, **info}):
+                    self._withdraw(evse, request)
             else:
+                self._withdraw(evse, request)
                 self.ctx.effect("display", evse.id, f"remote start refused: {info['status']}")
 
         if not self.ctx.model.boolean("AuthCtrlr", "AuthorizeRemoteStart"):

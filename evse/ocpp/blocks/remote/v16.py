@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from evse.ocpp.v16 import charging_profile
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -16,7 +18,7 @@ def _start(payload: dict[str, Any]) -> dict[str, Any]:
     if "connectorId" in payload:
         request["evseId"] = payload["connectorId"]
     if "chargingProfile" in payload:
-        request["chargingProfile"] = payload["chargingProfile"]
+        request["chargingProfile"] = charging_profile(payload["chargingProfile"])
     return request
 
 

@@ -88,6 +88,11 @@ class Block:
         if tx.stop is None and self.open.get(tx.evse.id) is tx and not tx.resuming:
             self.say(tx, UPDATED, trigger, samples=[sample], stamp=stamp, droppable=True)
 
+    def rate_changed(self, tx: Transaction) -> None:
+        """An Updated event for a changed rate of charging. [2.1 part 2, TriggerReasonEnumType]"""
+        if tx.stop is None and self.open.get(tx.evse.id) is tx and not tx.resuming:
+            self.say(tx, UPDATED, "ChargingRateChanged")
+
     def trigger(self, message: str, evse: Evse | None) -> bool:
         """TriggerMessage(TransactionEvent); False if there is no transaction. [F06.FR.07]"""
         metering = self.ctx.block("metering")

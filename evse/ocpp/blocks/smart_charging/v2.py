@@ -1,0 +1,16 @@
+"""Smart charging in OCPP 2.0.1 and 2.1: as the block has it."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+CALLS = {
+    "SetChargingProfile": ("set_profile", None, None),
+    "ClearChargingProfile": ("clear_profiles", None, None),
+    "GetChargingProfiles": ("get_profiles", None, None),
+    "GetCompositeSchedule": ("composite_schedule", None, None),
+}
+EVENTS: dict[str, Any] = {}
+RECORDS: dict[str, Any] = {}
