@@ -566,6 +566,22 @@ def test_H03_FR_11_used_but_nobody_charged(version: str, readers: tuple[int, ...
     assert bench.journal.pending == 0
 
 
+def test_H03_FR_11_the_cable_is_gone_before_a_transaction_began() -> None:
+    start = [{"component": "TxCtrlr", "variable": "TxStartPoint", "value": "EnergyTransfer"}]
+    bench, driver = station("2.1", variables=start)
+    reserve(bench, id=42)
+    driver.settle()
+    bench.fact("plugged", 1, 1)
+    bench.tap("MINE")
+    driver.said += bench.settle()
+    bench.fact("unplugged", 1, 1)
+    assert said(bench, driver)[-1:] == [(42, "NoTransaction")]
+    bench.tap("SOMEBODY")
+    driver.said += bench.settle()
+    bench.fact("connection_timeout", 1)
+    assert 42 not in [id for id, _ in said(bench, driver)]
+
+
 @versions
 def test_H03_FR_11_a_transaction_that_began_is_told_by_itself(version: str) -> None:
     bench, driver = station(version, variables=FROM_AUTHORIZED)
@@ -662,6 +678,19 @@ def test_an_accepted_reservation_is_on_the_disk(version: str) -> None:
     assert cancel(bench) == "Accepted"
     for _, disk in fs.cut():
         assert Bench(fs=disk).effects == []
+
+
+@versions
+def test_a_reservation_of_an_evse_that_the_station_has_no_more_is_removed(version: str) -> None:
+    bench, _ = station(version, evses=2)
+    reserve(bench, id=42, evse=2)
+    bench.settle()
+    bench.cut()
+    bench._evses = 1
+    bench.restart()
+    assert not [key for key in bench.journal.state if key.startswith("reservation:")]
+    bench.open(version)
+    assert set(told_end(version, 42, "Removed")) <= set(said(bench))
 
 
 @versions

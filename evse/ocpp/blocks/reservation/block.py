@@ -146,8 +146,8 @@ class Block:
     # -- facts -----------------------------------------------------------------------------------------------------
 
     def on_started(self) -> None:
-        """Takes up the reservations that outlived the process."""
-        self._look()
+        """Takes up the reservations that outlived the process, if their EVSE did."""
+        self.on_availability_changed()
         self._expire()
 
     def on_availability_changed(self, *_: Any) -> None:
@@ -165,7 +165,7 @@ class Block:
         else:
             self._look()
 
-    on_fault = on_cleared = on_plugged = on_unplugged = on_authorized = on_availability_changed
+    on_fault = on_cleared = on_plugged = on_authorized = on_availability_changed
     on_charging_state = on_transaction_ended = on_lock = on_availability_changed
 
     def on_transaction_started(self, tx: Any) -> None:
@@ -180,6 +180,12 @@ class Block:
         self._look()
 
     on_connection_timeout = on_stopped
+
+    def on_unplugged(self, evse: Evse, connector_id: int) -> None:
+        """Without a transaction the authorization ends with the cable."""
+        if evse.authorized is None:
+            self.on_stopped(evse)
+        self._look()
 
     def on_clock_changed(self, *_: Any) -> None:
         self._expire()
