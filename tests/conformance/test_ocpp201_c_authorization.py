@@ -69,60 +69,86 @@ def cached(version: str, info: dict[str, Any] = ACCEPTED, **variables: Any) -> S
     return station
 
 
-def cached_but_asked(version: str, status: str) -> None:
+local_and_remote = pytest.mark.parametrize("remote", [False, True], ids=["local", "remote"])  # [errata 2025-02]
+
+
+def start_remotely(station: Station) -> None:
+    answer = station.ask("RequestStartTransaction", idToken=token(), evseId=1, remoteStartId=77)
+    assert answer["status"] == "Accepted"
+
+
+def cached_but_asked(version: str, status: str, remote: bool) -> None:
     """A card that the cache does not accept is asked for again, and refused. [C10.FR.03]"""
-    station = cached(version, {"status": status})
+    station = cached(version, {"status": status}, AuthCtrlr__AuthorizeRemoteStart=True)
     states201.ev_connected_pre_session(station)
-    assert states201.present(station) == []
+    if remote:
+        start_remotely(station)
+        station.expect("Authorize", idToken=token())
+        assert station.hear() == []
+    else:
+        assert states201.present(station) == []
     assert not station.is_charging()
 
 
+@local_and_remote
 @versions2
-def test_TC_C_08_CS_cache_accepted(version: str) -> None:
+def test_TC_C_08_CS_cache_accepted(version: str, remote: bool) -> None:
     """Nobody is asked for a card that the cache accepts. [C12.FR.02]"""
-    station = cached(version)
+    station = cached(version, AuthCtrlr__AuthorizeRemoteStart=True)
     states201.ev_connected_pre_session(station)
-    states201.energy_transfer_started(station, asked=False)
+    states201.energy_transfer_started(station, remote=remote, asked=False)
 
 
+@local_and_remote
 @versions2
-def test_TC_C_09_CS_cache_invalid(version: str) -> None:
-    cached_but_asked(version, "Invalid")
+def test_TC_C_09_CS_cache_invalid(version: str, remote: bool) -> None:
+    cached_but_asked(version, "Invalid", remote)
 
 
+@local_and_remote
 @versions2
-def test_TC_C_10_CS_cache_restricted(version: str) -> None:
-    cached_but_asked(version, "Blocked")
+def test_TC_C_10_CS_cache_restricted(version: str, remote: bool) -> None:
+    cached_but_asked(version, "Blocked", remote)
 
 
+@local_and_remote
 @versions2
-def test_TC_C_11_CS_cache_expired(version: str) -> None:
-    cached_but_asked(version, "Expired")
+def test_TC_C_11_CS_cache_expired(version: str, remote: bool) -> None:
+    cached_but_asked(version, "Expired", remote)
 
 
+@local_and_remote
 @versions2
-def test_TC_C_12_CS_cache_invalid_now_accepted(version: str) -> None:
+def test_TC_C_12_CS_cache_invalid_now_accepted(version: str, remote: bool) -> None:
     """Invalid in the cache, accepted by the CSMS now: it charges. [C10.FR.03]"""
-    station = cached(version, {"status": "Invalid"})
+    station = cached(version, {"status": "Invalid"}, AuthCtrlr__AuthorizeRemoteStart=True)
     states201.ev_connected_pre_session(station)
     station.tokens[TOKEN] = ACCEPTED
-    states201.energy_transfer_started(station)
+    states201.energy_transfer_started(station, remote=remote)
 
 
+@local_and_remote
 @versions2
-def test_TC_C_13_CS_cache_accepted_cable_later(version: str) -> None:
+def test_TC_C_13_CS_cache_accepted_cable_later(version: str, remote: bool) -> None:
     """A card of the cache, and the cable after it. [C12.FR.02]"""
-    station = cached(version, TxCtrlr__TxStartPoint="Authorized")
-    only(states201.authorized(station, asked=False), "Authorized", "Started")
+    station = cached(version, TxCtrlr__TxStartPoint="Authorized", AuthCtrlr__AuthorizeRemoteStart=True)
+    events = states201.authorized(station, remote=remote, asked=False)
+    only(events, "RemoteStart" if remote else "Authorized", "Started")
     states201.energy_transfer_started(station)
 
 
+@local_and_remote
 @versions2
-def test_TC_C_57_CS_cache_disable_post_authorize(version: str) -> None:
+def test_TC_C_57_CS_cache_disable_post_authorize(version: str, remote: bool) -> None:
     """DisablePostAuthorize: the cache's refusal is final. [C10.FR.03]"""
-    station = cached(version, {"status": "Invalid"}, AuthCacheCtrlr__DisablePostAuthorize=True)
+    variables = {"AuthCacheCtrlr__DisablePostAuthorize": True, "AuthCtrlr__AuthorizeRemoteStart": True}
+    station = cached(version, {"status": "Invalid"}, **variables)
     states201.ev_connected_pre_session(station)
-    assert states201.present(station, asked=False) == []
+    if remote:
+        start_remotely(station)
+        assert station.hear() == []
+    else:
+        assert states201.present(station, asked=False) == []
     assert not station.is_charging()
 
 

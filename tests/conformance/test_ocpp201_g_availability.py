@@ -43,18 +43,26 @@ def change_nothing(version: str, status: str, place: dict[str, Any]) -> None:
     assert station.hear() == [] and station.status == before
 
 
-def during_transaction(version: str, place: dict[str, Any], told: list[tuple[int, int]]) -> None:
+stop_points = pytest.mark.parametrize("stop_point", ["Authorized", "EVConnected"])
+
+
+def during_transaction(version: str, stop_point: str, place: dict[str, Any], told: list[tuple[int, int]]) -> None:
     """Scheduled: the idle rest of the scope is Unavailable at once, the EVSE when its transaction is over."""
     station = Station(board(evses=2), version=version)
+    station.put(TxCtrlr__TxStopPoint=stop_point)
     states201.energy_transfer_started(station)
     assert change(station, "Inoperative", place) == {"status": "Scheduled"}
     assert station.hear() == [] and station.told == told
     assert all(station.status[each] == "Unavailable" for each in told)
     assert station.is_charging()
     states201.stop_authorized(station)
-    assert station.status[1, 1] == "Unavailable"
-    station.unplug()
-    assert station.hear() == [] and station.status[1, 1] == "Unavailable"
+    if stop_point == "Authorized":
+        assert station.status[1, 1] == "Unavailable"
+        station.unplug()
+        assert station.hear() == [] and station.status[1, 1] == "Unavailable"
+    else:
+        assert station.status[1, 1] == "Occupied"
+        states201.ev_disconnected(station, status="Unavailable")
     station.plug()
     station.tap("TAG", 1)
     while station.calls:
@@ -126,10 +134,11 @@ def test_TC_G_10_CS_evse_inoperative_to_inoperative(version: str) -> None:
     change_nothing(version, "Inoperative", EVSE)
 
 
+@stop_points
 @versions2
-def test_TC_G_11_CS_evse_during_transaction(version: str) -> None:
+def test_TC_G_11_CS_evse_during_transaction(version: str, stop_point: str) -> None:
     """[G03.FR.05, G03.FR.06]"""
-    during_transaction(version, EVSE, [])
+    during_transaction(version, stop_point, EVSE, [])
 
 
 @versions2
@@ -144,10 +153,11 @@ def test_TC_G_13_CS_station_inoperative_to_inoperative(version: str) -> None:
     change_nothing(version, "Inoperative", STATION)
 
 
+@stop_points
 @versions2
-def test_TC_G_14_CS_station_during_transaction(version: str) -> None:
+def test_TC_G_14_CS_station_during_transaction(version: str, stop_point: str) -> None:
     """The other EVSE is Unavailable at once. [G04.FR.06, G04.FR.07]"""
-    during_transaction(version, STATION, [(2, 1)])
+    during_transaction(version, stop_point, STATION, [(2, 1)])
 
 
 @versions2
@@ -162,10 +172,11 @@ def test_TC_G_16_CS_connector_inoperative_to_inoperative(version: str) -> None:
     change_nothing(version, "Inoperative", CONNECTOR)
 
 
+@stop_points
 @versions2
-def test_TC_G_17_CS_connector_during_transaction(version: str) -> None:
+def test_TC_G_17_CS_connector_during_transaction(version: str, stop_point: str) -> None:
     """[G03.FR.05, G03.FR.06]"""
-    during_transaction(version, CONNECTOR, [])
+    during_transaction(version, stop_point, CONNECTOR, [])
 
 
 @pytest.mark.parametrize("power_cut", [False, True], ids=["reset", "power cut"])

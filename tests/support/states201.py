@@ -266,7 +266,7 @@ def authorized(
         answer = station.ask("RequestStartTransaction", idToken=token(id), evseId=evse, remoteStartId=77)
         assert answer["status"] == "Accepted", answer
         assert answer.get("transactionId") == (station.transaction(evse) if was_on else None)
-        if station.read("AuthCtrlr__AuthorizeRemoteStart") == "true":
+        if asked and station.read("AuthCtrlr__AuthorizeRemoteStart") == "true":
             station.expect("Authorize", idToken=token(id))
         events = station.hear()
     else:
