@@ -488,6 +488,19 @@ def test_k08_fr_03_the_schedule_of_the_station_is_that_of_all_evses_below_its_ma
 
 
 @versions
+def test_where_no_profile_applies_the_station_file_may_say_what_is_reported(version: str) -> None:
+    """And only reported: it limits nothing."""
+    bench = station(version, evses=2, station={"default_limit_a": 20})
+    assert schedule(bench) == [(0, 20.0)]
+    assert put(bench, 1, profile(DEFAULT, (0, 10.0), (60, 25.0), duration=120)) == "Accepted"
+    assert schedule(bench) == [(0, 10.0), (60, 25.0), (120, 20.0)]
+    assert schedule(bench, 0) == [(0, 30.0), (60, 45.0), (120, 40.0)]
+    assert schedule(bench, chargingRateUnit="W")[-1] == (120, 13_800.0)
+    bench.advance(130)
+    assert limits(bench)[-1] == (1, None)
+
+
+@versions
 def test_a_window_of_no_length_has_the_present_limit(version: str) -> None:
     bench = station(version)
     assert put(bench, 0, profile(DEFAULT, (0, 10.0), (1, 8.0))) == "Accepted"

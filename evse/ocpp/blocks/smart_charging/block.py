@@ -177,7 +177,7 @@ class Block:
         begin, at = self._limits.time()
         end = begin + max(1, duration)
         limits = self._limits
-        steps = limits.of_evse(self.ctx.evses[id], unit, begin, end) if id else limits.of_station(unit, begin, end)
+        steps = limits.reported(self.ctx.evses[id], unit, begin, end) if id else limits.of_station(unit, begin, end)
         phases = self.ctx.evses[id].phases if id else max(evse.phases for evse in self.ctx.evses.values())
         periods = [
             {"startPeriod": start - begin, "limit": round(limit, 3), "numberPhases": phases}

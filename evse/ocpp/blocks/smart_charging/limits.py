@@ -57,10 +57,23 @@ class Limits:
         found.sort(key=lambda profile: (purposes.index(profile.purpose), -profile.level, -profile.evse))
         return found
 
-    def of_evse(self, evse: Evse, unit: str, begin: int, end: int, share: tuple[int, int] = (0, 1)) -> list[Step]:
+    def reported(self, evse: Evse, unit: str, begin: int, end: int) -> list[Step]:
+        """As of_evse(); where no profile applies, what the station file wants to be reported."""
+        return self.of_evse(evse, unit, begin, end, default_a=self.ctx.station.get("default_limit_a"))
+
+    def of_evse(
+        self,
+        evse: Evse,
+        unit: str,
+        begin: int,
+        end: int,
+        share: tuple[int, int] = (0, 1),
+        default_a: float | None = None,
+    ) -> list[Step]:
         """What an EVSE may draw; `share`: its place among those that share the station's maximum, and their number."""
         own = self._limit(unit, evse.phases)
         place, number = share
+        default = default_a if default_a is None or unit == "A" else self._watts(default_a, evse.phases)
 
         def part(limit: float, profile: Profile) -> float:
             whole = own(limit, profile)
@@ -70,12 +83,12 @@ class Limits:
 
         stacks = [(self._stack(TX, DEFAULT, evse_id=evse.id), own), (self._stack(MAX), part)]
         most = evse.max_current_a if unit == "A" else self._watts(evse.max_current_a, evse.phases)
-        return composite(stacks, begin, end, most, self._ready_at(evse.id, begin))
+        return composite(stacks, begin, end, most, self._ready_at(evse.id, begin), default)
 
     def of_station(self, unit: str, begin: int, end: int) -> list[Step]:
         """What the station may draw from the grid: all EVSEs, below its maximum. [K08.FR.03]"""
         evses = self.ctx.evses.values()
-        rows = [as_spans(self.of_evse(evse, unit, begin, end), end) for evse in evses]
+        rows = [as_spans(self.reported(evse, unit, begin, end), end) for evse in evses]
         total = combined(rows, lambda here: (sum(limit for limit, _ in here), None))
         most = self._limit(unit, max(evse.phases for evse in evses))
         station = composite([(self._stack(MAX), most)], begin, end, sum(limit for _, limit, _ in total))

@@ -91,18 +91,29 @@ def leading(stack: Sequence[Profile], begin: int, end: int, ready: int | None) -
 
 
 def composite(
-    stacks: Sequence[tuple[Sequence[Profile], Limit]], begin: int, end: int, most: float, ready: int | None = None
+    stacks: Sequence[tuple[Sequence[Profile], Limit]],
+    begin: int,
+    end: int,
+    most: float,
+    ready: int | None = None,
+    default: float | None = None,
 ) -> list[Step]:
     """The steps that follow from the stacks of all purposes in a window that is not empty; equal neighbours are one.
 
     Each stack has the function that gives a period's limit in the unit asked for; `most` is what holds besides, in that
-    unit. A step's profile is None where `most` holds.
+    unit, and `default` where no profile applies. A step's profile is None where one of these two holds.
     """
+
+    def lowest(here: list[tuple[float, Any]]) -> tuple[float, Any]:
+        if default is not None and len(here) == 1:
+            return min(default, most), None
+        return min(here, key=_value)
+
     rows: list[list[Span]] = [[(begin, end, most, None)]]
     for stack, limit in stacks:
         found = leading(stack, begin, end, ready)
         rows.append([(since, until, limit(value, of), of) for since, until, value, of in found])
-    return combined(rows, lambda here: min(here, key=_value))
+    return combined(rows, lowest)
 
 
 def combined(rows: Sequence[Sequence[Span]], pick: Pick) -> list[Step]:

@@ -1,0 +1,51 @@
+"""Smart charging in the real process: a profile limits the vehicle, `evse status` says so, a restart keeps it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evse.commands.charging import status_text
+from tests.support.csms import CsmsThread
+from tests.support.station import Station
+
+PROFILE: dict[str, Any] = {
+    "stackLevel": 3,
+    "chargingProfilePurpose": "TxDefaultProfile",
+    "chargingProfileKind": "Relative",
+}
+SCHEDULE: dict[str, Any] = {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 7.5}]}
+SET = {
+    "1.6": {"connectorId": 0, "csChargingProfiles": {"chargingProfileId": 5, **PROFILE, "chargingSchedule": SCHEDULE}},
+    "2.0.1": {"evseId": 0, "chargingProfile": {"id": 5, **PROFILE, "chargingSchedule": [{"id": 1, **SCHEDULE}]}},
+}
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+def test_a_profile_reaches_the_vehicle_and_says_why_also_after_a_restart(tmp_path: Path, version: str) -> None:
+    with CsmsThread() as csms:
+        station = Station(tmp_path, csms.url, version, identity="SC1", more="")
+
+        def charges_at_7_5_a() -> None:
+            station.wait(lambda: station.control("status")["registration"] == "Accepted")
+            station.control("plug", evse=1, phases=3)
+            station.control("start", evse=1, token="CARD0001")
+            station.wait(lambda: (station.control("status")["evses"][0]["power_w"] or 0) > 0)
+            status = station.control("status")
+            (evse,) = status["evses"]
+            assert (evse["limit_a"], evse["limit_source"], evse["offered_a"]) == (7.5, "schedule", 7.5)
+            assert evse["power_w"] == pytest.approx(7.5 * 690)
+            assert evse["limit_profile"] == {"id": 5, "purpose": "TxDefaultProfile", "stack_level": 3, "evse": 0}
+            assert "7.5 A (schedule: TxDefaultProfile 5, level 3)" in status_text(status)
+
+        with station:
+            station.wait(lambda: station.control("status")["registration"] == "Accepted")
+            loaded = station.control("modules")["modules"]
+            assert not [name for name in loaded if "smart_charging" in name]
+            assert csms.call("SC1", "SetChargingProfile", SET[version])["status"] == "Accepted"
+            charges_at_7_5_a()
+        with station:
+            charges_at_7_5_a()
+        assert csms.now.errors == []
