@@ -353,8 +353,10 @@ def test_C14_DisablePostAuthorize_believes_the_list(version: str) -> None:
 
 
 @versions
-def test_C14_FR_05_an_expired_token_is_asked_about(version: str) -> None:
+@pytest.mark.parametrize("believes", ["true", "false"])
+def test_C14_FR_05_a_token_whose_date_has_passed_is_asked_about(version: str, believes: str) -> None:
     bench = station(version)
+    bench.model.set("LocalAuthListCtrlr", "DisablePostAuthorize", believes)
     send(bench, 1, entry(bench, "A", expiry=60.0))
     driver = Driver(bench)
     bench.advance(61)

@@ -99,7 +99,8 @@ class Block:
             done(info)
             return
         controller = "AuthCacheCtrlr" if listed is None else "LocalAuthListCtrlr"
-        final = info is not None and not accepted and boolean(controller, "DisablePostAuthorize")
+        lapsed = info is None or "lapsed" in info  # as if it were not in the list [C14.FR.05]
+        final = not lapsed and not accepted and boolean(controller, "DisablePostAuthorize")
         if final or boolean("AuthCtrlr", "DisableRemoteAuthorization"):
             done(info or {"status": "Unknown"})
             return
