@@ -48,7 +48,7 @@ class Block:
     def find(self, token: Token) -> dict[str, Any] | None:
         """IdTokenInfo of a token, None if the list does not have it or is not in use.
 
-        One whose cacheExpiryDateTime has passed has the status Expired, and `lapsed`. [C13.FR.05-06, C14.FR.04-05, 1.6 §3.5.4]
+        One whose cacheExpiryDateTime has passed is Expired, and `lapsed`. [C13.FR.05-06, C14.FR.04-05, 1.6 §3.5.4]
         """
         if not self._text or not _is_printable(token.id_token) or not self._enabled():
             return None
