@@ -52,6 +52,12 @@ def provide_facts(
     model.provide("FiscalMetering", "PublicKey", lambda evse, _: (evse_of(evse).signed or {}).get("public_key"))
     model.provide("ClockCtrlr", "DateTime", lambda _, __: timestamp(clock.resolve(clock.stamp())))
     model.provide("SecurityCtrlr", "Identity", lambda _, __: station.get("identity"))
+    model.provide(
+        "SmartChargingCtrlr",
+        "ChargingProfilePersistence",
+        lambda _, __: _boolean(station.get("power_loss") == "resume" or model.integer("TxCtrlr", "ResumptionTimeout")),
+        "TxProfile",
+    )
     if all(connector.tethered for evse in evses.values() for connector in evse.connectors.values()):
         # "For an EVSE with only fixed cables, ReadOnly and false" [2.1 part 2, UnlockOnEVSideDisconnect]
         model.provide(

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from evse.clock import timestamp
+from evse.errors import StoreError
+from evse.store.documents import Documents
 from tests.support.bench import NOW_UTC, Bench, FakeClock, versions, versions2
 from tests.support.driver import Driver, events
 
@@ -78,6 +80,15 @@ def station(version: str, **options: Any) -> Bench:
     bench = Bench(**options)
     bench.connect(version)
     return bench
+
+
+class Refusing(Documents):
+    """A flash that takes nothing."""
+
+    __slots__ = ()
+
+    def save(self, name: str, value: Any) -> None:
+        raise StoreError("disk full")
 
 
 def limits(bench: Bench | Driver) -> list[tuple[int, float | None]]:
@@ -260,6 +271,42 @@ def test_a_tx_profile_goes_on_with_a_transaction_that_does(version: str) -> None
     bench.fact("plugged", 1, 1)
     bench.connect(version)
     assert schedule(bench) == [(0, 20.0), (100, 6.0)]
+
+
+@pytest.mark.parametrize(("power_loss", "told"), [("end", "false"), ("resume", "true")])
+def test_k01_fr_55_whether_tx_profiles_persist_is_told(power_loss: str, told: str) -> None:
+    bench = station("2.1", station={"power_loss": power_loss})
+    variable = {"name": "ChargingProfilePersistence", "instance": "TxProfile"}
+    asked = {"getVariableData": [{"component": {"name": "SmartChargingCtrlr"}, "variable": variable}]}
+    (found,) = bench.ask("GetVariables", asked)["getVariableResult"]
+    assert (found["attributeStatus"], found["attributeValue"]) == ("Accepted", told)
+
+
+@versions
+def test_a_profile_that_the_flash_refuses_is_not_accepted(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = station(version)
+
+    monkeypatch.setattr(bench.engine.documents, "__class__", Refusing)
+    asked = {"connectorId": 0, "csChargingProfiles": in16(profile())} if version == "1.6" else {"evseId": 0}
+    if version != "1.6":
+        asked["chargingProfile"] = profile()
+    reply = bench.ask_raw("SetChargingProfile", asked)
+    assert reply is not None and reply[2] == "InternalError"
+    assert schedule(bench) == [(0, 32.0)]
+
+
+@versions
+def test_the_profile_of_a_remote_start_holds_though_the_flash_refuses_it(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = station(version, station={"power_loss": "resume"})
+    driver = Driver(bench)
+    assert remote_start(bench, profile(TX, (0, 16.0), id=2, kind="Relative")) == "Accepted"
+    driver.settle()
+    monkeypatch.setattr(bench.engine.documents, "__class__", Refusing)
+    driver.plug()
+    assert schedule(bench) == [(0, 16.0)]
+    assert "a charging profile could not be stored" in bench.log.texts("error")
 
 
 @versions

@@ -59,7 +59,6 @@ class Block:
             return None  # ignored without smart charging [K05.FR.04]
         try:
             profile = self._read(evse.id, payload)
-            self._limits.prepared.pop(evse.id, None)
             self._room({profile.id})
         except Refusal as refusal:
             return refusal.code
@@ -247,10 +246,8 @@ class Block:
         self.ctx.log.info("a charging profile was installed", id=profile.id, purpose=profile.purpose, evse=profile.evse)
 
     def _lasts(self, profile: Profile) -> bool:
-        """A TxProfile is of use after a power cut only where its transaction may go on. [K01.FR.27]"""
-        model = self.ctx.model
-        resumes = self.ctx.station.get("power_loss") == "resume" or bool(model.integer("TxCtrlr", "ResumptionTimeout"))
-        return profile.purpose != TX or resumes
+        """A TxProfile is of use after a power cut only where its transaction may go on. [K01.FR.27, K01.FR.55]"""
+        return profile.purpose != TX or bool(self.ctx.model.boolean(COMPONENT, "ChargingProfilePersistence", TX))
 
     def _transaction(self, evse_id: int) -> Any:
         transactions = self.ctx.block("transactions")
@@ -327,6 +324,7 @@ class Block:
             try:
                 self._install(profile, self._rivals(profile))
             except StoreError as error:
+                self._profiles.hold(profile)
                 self.ctx.log.error("a charging profile could not be stored", id=profile.id, why=str(error))
         self._note_ready(tx.evse)
 

@@ -210,6 +210,10 @@ class Profiles:
             self._ctx.documents.delete(f"{DOCUMENT}{profile.id}")
         self._by_id[profile.id] = profile
 
+    def hold(self, profile: Profile) -> None:
+        """Installs a profile that the store does not take, until the next power cut."""
+        self._by_id[profile.id] = profile
+
     def remove(self, gone: list[Profile]) -> None:
         """Forgets profiles, durably on return. Raises StoreError."""
         for profile in gone:
