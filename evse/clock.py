@@ -25,10 +25,10 @@ _DAYS_TO_1970 = 719_468
 class Clock:
     """Monotonic seconds and UTC, the latter corrected by the CSMS.
 
-    Until the CSMS tells the time, UTC is the system clock's, as far as that was ever set. Once it corrected us, UTC runs
-    with the monotonic clock from there, so that a system clock that is set later does no harm; as soon as the system clock
-    agrees with the CSMS it is trusted again. `boot` identifies this start of the machine (the kernel's boot id): monotonic
-    stamps of another one cannot be resolved exactly.
+    Until the CSMS tells the time, UTC is the system clock's, as far as that was ever set. Once it corrected us, UTC
+    runs with the monotonic clock from there, so that a system clock that is set later does no harm; as soon as the
+    system clock agrees with the CSMS it is trusted again. `boot` identifies this start of the machine (the kernel's
+    boot id): monotonic stamps of another one cannot be resolved exactly.
     """
 
     __slots__ = ("_monotonic", "_utc", "_anchor_s", "boot")

@@ -65,5 +65,6 @@ def test_a_crash_is_found_by_function_first_line_and_offset(tmp_path: Path) -> N
         trace = error.__traceback__
         assert trace is not None and trace.tb_next is not None
         code, offset = trace.tb_next.tb_frame.f_code, trace.tb_next.tb_lasti
-    assert line_of(str(path), code.co_name, code.co_firstlineno, offset) == SOURCE.splitlines().index("            value") + 1
+    line = SOURCE.splitlines().index("            value") + 1
+    assert line_of(str(path), code.co_name, code.co_firstlineno, offset) == line
     assert line_of(str(path), "nothing", 1, 0) is None

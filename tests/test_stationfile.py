@@ -276,7 +276,8 @@ def test_given_settings_stand_over_the_file(tmp_path: Path) -> None:
 
 def test_lines_of_tables_keys_and_values_over_several_lines() -> None:
     lines = lines_of(
-        'a = """\n[b]\n"""\nc = [\n  { d = 1 },\n]\n[e.f]\n"g.h" = 1  # [x]\ni.j = \'\'\'[k]\n\'\'\'\n[[l]]\nm = 1\n[[l]]\n[l.n]\no = "]"\np=1\n'
+        'a = """\n[b]\n"""\nc = [\n  { d = 1 },\n]\n[e.f]\n"g.h" = 1  # [x]\n'
+        'i.j = \'\'\'[k]\n\'\'\'\n[[l]]\nm = 1\n[[l]]\n[l.n]\no = "]"\np=1\n'
     )
     assert lines[("a",)] == 1 and lines[("c",)] == 4 and ("b",) not in lines and ("d",) not in lines
     assert lines[("e", "f")] == 7 and lines[("e", "f", "g.h")] == 8 and lines[("e", "f", "i", "j")] == 9

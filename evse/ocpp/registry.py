@@ -68,9 +68,9 @@ TRIGGERS = {
 }
 
 
+_BLOCK_OF = {action: name for name, actions in ACTIONS.items() for action in actions.split()}
+
+
 def block_of(action: str) -> str | None:
     """Name of the block that answers `action`, None if no block does."""
-    for name, actions in ACTIONS.items():
-        if action in actions.split():
-            return name
-    return None
+    return _BLOCK_OF.get(action)

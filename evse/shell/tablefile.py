@@ -7,7 +7,7 @@ import sys
 
 from evse.errors import StoreError
 
-# The digit counts layouts: it changes with the shapes that evse.ocpp.schema describes, so that older files are made anew.
+# The digit counts layouts: it changes with the shapes that evse.ocpp.schema describes; older files are made anew.
 MAGIC = f"evse-tab1 {sys.version_info[0]}.{sys.version_info[1]}".encode().ljust(16, b"\0")
 INDEX_AT = 24  # after the magic and two checksums: where the index is, and how long
 
