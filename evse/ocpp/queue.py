@@ -127,6 +127,8 @@ class Outbox:
     def pump(self) -> None:
         """Sends what may be sent now."""
         ctx = self._ctx
+        if not self._calls and not ctx.journal.pending:
+            return  # the usual case: a meter's tick
         if not ctx.is_connected:
             if self._calls:
                 self.disconnected()
