@@ -399,12 +399,8 @@ class Engine:
         if not error.answer:
             # The answer to our own call, but unreadable: do not wait for its time-out.
             self._outbox.refused(error.id, error.code, error.description)
-        elif self.version != "1.6":
-            self.frames.append(rpc.error(error.id, error.code, error.description))
-        elif error.id != rpc.UNKNOWN_ID and error.code != "MessageTypeNotSupported":
-            # 1.6 has no framework error, and ignores message types that it does not know. [1.6J §4.1.3, §4.2.3]
-            code = "FormationViolation" if error.code == "FormatViolation" else "ProtocolError"
-            self.frames.append(rpc.error(error.id, code, error.description))
+        elif (refusal := rpc.refusal(error, self.version)) is not None:
+            self.frames.append(refusal)
 
     def _called(self, id: str, action: str, payload: dict[str, Any]) -> None:
         """A CALL: answered by a message-mode handler, else by its block."""

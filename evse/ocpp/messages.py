@@ -354,12 +354,8 @@ class MessageClient:
         if not error.answer:
             if flight is not None and flight[0] == error.id and not flight[1].done():
                 flight[1].set_exception(CallError(error.code, error.description))
-        elif self.version != "1.6":
-            self._reply(protocol, rpc.error(error.id, error.code, error.description))
-        elif error.id != rpc.UNKNOWN_ID and error.code != "MessageTypeNotSupported":
-            # 1.6 ignores message types that it does not know, and has no framework error. [1.6-J §4.1.3, §4.2.3]
-            code = "FormationViolation" if error.code == "FormatViolation" else "ProtocolError"
-            self._reply(protocol, rpc.error(error.id, code, error.description))
+        elif (refusal := rpc.refusal(error, self.version)) is not None:
+            self._reply(protocol, refusal)
 
     def _reply(self, protocol: ClientProtocol, text: str) -> None:
         """Queues a frame from within the reader, which flushes after the events."""

@@ -100,6 +100,22 @@ def error(id: str, code: str, description: str = "", details: dict[str, Any] | N
     return jsontext.dumps([ERROR, id, code, description[:DESCRIPTION_LENGTH], details or {}])
 
 
+def refusal(malformed: RpcError, version: str | None) -> str | None:
+    """The CALLERROR frame that `version` owes for a frame that is no OCPP-J, None if it owes none.
+
+    What was itself an answer gets none. 1.6 has no framework error, cannot name a message without its id, and ignores
+    message types that it does not know. [part 4 §4.2.3; 1.6J §4.1.3, §4.2.3]
+    """
+    code = malformed.code
+    if not malformed.answer:
+        return None
+    if version == "1.6":
+        if malformed.id == UNKNOWN_ID or code == "MessageTypeNotSupported":
+            return None
+        code = "FormationViolation" if code == "FormatViolation" else "ProtocolError"
+    return error(malformed.id, code, malformed.description)
+
+
 def result_error(id: str, code: str, description: str = "", details: dict[str, Any] | None = None) -> str:
     """A CALLRESULTERROR frame (2.1): the answer to our CALL could not be processed."""
     return jsontext.dumps([RESULT_ERROR, id, code, description[:DESCRIPTION_LENGTH], details or {}])

@@ -83,3 +83,23 @@ def test_what_is_no_frame_is_named(text: str, code: str, id: str, answer: bool) 
 def test_an_error_that_names_no_message_is_read() -> None:
     """A CSMS that could not read our id answers with "-1"."""
     assert rpc.parse('[4,"-1","RpcFrameworkError","",{}]')[1] == "-1"
+
+
+@pytest.mark.parametrize(
+    ("text", "code2", "code16"),
+    [
+        ("nonsense", "RpcFrameworkError", None),
+        ('[9,"5",{}]', "MessageTypeNotSupported", None),
+        ('[2,"5","Heartbeat"]', "RpcFrameworkError", "ProtocolError"),
+        ('[2,"5","Heartbeat",[]]', "FormatViolation", "FormationViolation"),
+        ('[3,"5",[]]', None, None),
+    ],
+)
+def test_what_is_no_frame_is_refused_in_the_words_of_the_version(
+    text: str, code2: str | None, code16: str | None
+) -> None:
+    with pytest.raises(rpc.RpcError) as caught:
+        rpc.parse(text)
+    for version, code in (("1.6", code16), ("2.0.1", code2), ("2.1", code2)):
+        frame = rpc.refusal(caught.value, version)
+        assert (None if frame is None else json.loads(frame)[:3]) == (code and [4, caught.value.id, code])
