@@ -79,6 +79,18 @@ class Station(WholeStation):
             self.expect(action)
         return self.events[first:]
 
+    def hear_with_updates(self) -> list[tuple[int, str]]:
+        """As `hear`, where no TransactionEvent but ReservationStatusUpdates are due: (reservation, status) of these."""
+        updates = []
+        self.told.clear()
+        while self.calls:
+            if self.calls[0][2] == "ReservationStatusUpdate":
+                said = self.expect("ReservationStatusUpdate")
+                updates.append((said["reservationId"], said["reservationUpdateStatus"]))
+            else:
+                self.expect("StatusNotification")
+        return updates
+
     def expect(self, action: str, answer: Any = "usual", **fields: Any) -> dict[str, Any]:
         said = self.calls[0][3] if self.calls and self.calls[0][2] == action else {}
         if action == "StatusNotification" and said:
@@ -233,6 +245,24 @@ def unavailable(station: Station, evse: int | None = None, connector: int | None
     assert {station.status[each] for each in scope} == {"Unavailable"}
 
 
+def reserve(
+    station: Station, evse: int | None = 1, tag: str = TOKEN, expires_in_s: float = 3600.0, **fields: Any
+) -> dict[str, Any]:
+    """ReserveNow with the id 1 if no other is said; `evse` None: any. The answer."""
+    expiry = timestamp(station._utc() + expires_in_s)
+    place = {} if evse is None else {"evseId": evse}
+    return station.ask("ReserveNow", **{"id": 1, "idToken": token(tag), "expiryDateTime": expiry, **place, **fields})
+
+
+def reserved(station: Station, evse: int | None = 1, tag: str = TOKEN, **fields: Any) -> None:
+    """Reserved: accepted, and the connectors of the EVSE (None: of the only one left) are told Reserved."""
+    assert reserve(station, evse, tag, **fields) == ACCEPTED
+    assert station.hear() == []
+    scope = [each for each in station.connectors() if each[0] == (evse or 1)]
+    assert station.told == scope
+    assert {station.status[each] for each in scope} == {"Reserved"}
+
+
 def ev_connected_pre_session(station: Station, evse: int = 1) -> list[Event]:
     """EVConnectedPreSession: a cable where nobody is authorized yet."""
     starts = "EVConnected" in station.points("TxStartPoint")
@@ -379,6 +409,17 @@ def id_token_cached(station: Station, id: str = TOKEN, info: dict[str, Any] | No
         station.tap(id, evse)
     station.hear()
     assert station.engine.evses[evse].authorized is None
+
+
+def id_token_local_auth_list(
+    station: Station, *listed: tuple[str, dict[str, Any]], version: int = 1, full: bool = True
+) -> None:
+    """IdTokenLocalAuthList: SendLocalList with these tokens and their IdTokenInfo, which must be accepted."""
+    station.put(LocalAuthListCtrlr__Enabled=True)
+    items = [{"idToken": token(id), "idTokenInfo": info} for id, info in listed or ((TOKEN, ACCEPTED),)]
+    kind = "Full" if full else "Differential"
+    answer = station.ask("SendLocalList", versionNumber=version, updateType=kind, localAuthorizationList=items)
+    assert answer == ACCEPTED, answer
 
 
 def transaction_events_in_queue_ended(station: Station, id: str = TOKEN) -> None:
