@@ -5,9 +5,8 @@
 The meter is a process of its own behind a pseudo terminal; with a pace the bytes come as fast as a line of that speed
 carries them, eight at a time as from a UART's FIFO. Two patterns: `spaced`, as a station asks (the line was silent, and
 what counts is the answer), and `in a row`, where the silence of 3.5 characters before each request counts (pymodbus'
-asynchronous client keeps none; an event loop's timer rounds it up to whole milliseconds). CPU is that of the asking
-process. Memory is what a driver with one meter adds to a process started as the station's is: private pages, byte code
-compiled as for the daemon.
+asynchronous client keeps none). CPU is that of the asking process. Memory is what a driver with one meter adds to a
+process started as the station's is: private pages, byte code compiled as for the daemon.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # the module `signal` loads `enum`
 import posix
 import time
-from select import EPOLLIN, EPOLLOUT, epoll
+from select import EPOLLIN, EPOLLOUT, epoll, select
 
 from evse.clock import Timers
 from evse.errors import EvseError
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from evse.shell.log import Log
 
     Call = Callable[..., Any]
+
+# epoll waits for whole milliseconds and rounds up; what is due sooner than this is waited for exactly, by select.
+EXACT_S = 0.01
 
 
 class Handle:
@@ -192,7 +195,10 @@ class Loop:
         elif when is not None:
             left = max(0.0, when - self.time())
             wait_s = left if wait_s is None else min(wait_s, left)
-        ready = self._epoll.poll(wait_s)
+        if wait_s is None or not 0 < wait_s < EXACT_S:
+            ready = self._epoll.poll(wait_s)
+        else:
+            ready = self._epoll.poll(0) if select((self._epoll,), (), (), wait_s)[0] else []
         for fd, mask in ready:
             for side, deaf in ((0, EPOLLOUT), (1, EPOLLIN)):
                 calls = self._calls.get(fd)  # anew for each side: a callback may have removed it

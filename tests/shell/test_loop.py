@@ -53,6 +53,26 @@ def test_timers_run_in_order_of_time_and_then_of_making(fake: FakeLoop) -> None:
     assert seen == ["soon", "a", "b", "c"]
 
 
+def test_a_short_wait_ends_within_its_millisecond(loop: Loop) -> None:
+    """The silence before a Modbus request is 3.65 ms; epoll alone would make 4 ms of it."""
+    taken_s = []
+    for _ in range(20):
+        begun = loop.time()
+        loop.call_at(begun + 0.0031, loop.stop)
+        loop.run_forever()
+        taken_s.append(loop.time() - begun)
+    assert 0.0031 <= min(taken_s) < 0.0039
+
+
+def test_what_arrives_within_a_short_wait_is_not_kept_waiting(loop: Loop, pipe: tuple[int, int]) -> None:
+    got: list[bytes] = []
+    loop.add_reader(pipe[0], lambda: got.append(os.read(pipe[0], 9)))
+    loop.call_later(0.009, int)
+    os.write(pipe[1], b"x")
+    assert loop.run_once()
+    assert got == [b"x"]
+
+
 def test_cancelled_calls_do_not_run(fake: FakeLoop) -> None:
     seen: list[str] = []
     later, soon = fake.call_later(1, seen.append, "later"), fake.call_soon(seen.append, "soon")
