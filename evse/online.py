@@ -81,6 +81,7 @@ class Online:
         self.connection = Connection(
             station.loop, log, on_open=self._opened, on_text=self._received, on_close=self._closed, trace=self._traced
         )
+        self._children: Any = None
         self._up = True
 
     # What the station asks of its side
@@ -93,6 +94,8 @@ class Online:
             reconnect=lambda why: self.connection.close(reason=why[:100], reconnect=True),
             clock=lambda at: self._station.log.info("the CSMS gave the time", utc=at),
             settings=self._configure,
+            job=self._job,
+            job_stop=self._job_stop,
         )
         self.connection.on_failure = self._failed
         self.connection.on_state = self._state_changed
@@ -122,7 +125,9 @@ class Online:
         return bool(self.engine.online and self.journal.head() is not None)
 
     def close(self) -> None:
-        """Closes connection, trace and journal."""
+        """Ends the children, closes connection, trace and journal."""
+        if self._children is not None:
+            self._children.close()
         self.connection.close()
         self.trace.close()
         self.journal.close()
@@ -196,6 +201,41 @@ class Online:
 
         return OcppVerbs(self._station, self).commands()
 
+    # Jobs of child processes
+
+    def _job(self, number: int, name: str, request: dict[str, Any], within_s: float) -> None:
+        if self._children is None:
+            from evse.shell.jobs import Children
+
+            tell, engine = self._station.runner.tell, self.engine
+            self._children = Children(
+                self._station.loop,
+                self._station.log,
+                self._places(),
+                lambda number, news: tell(engine.job_said, number, news),
+                lambda number, answer, error: tell(engine.job_ended, number, answer, error),
+            )
+        self._children.start(number, name, request, within_s)
+
+    def _job_stop(self, number: int) -> None:
+        self._children.stop(number)
+
+    def _places(self) -> dict[str, Any]:
+        """Where children find what they work on."""
+        csms = self._config["csms"]
+        root = self._certificates()
+        return {
+            "state": self._state_dir,
+            "certificates": root,
+            "ca": csms["ca"] or f"{root}/{ROOT_CA}",
+            "cert": csms["cert"],
+            "key": csms["key"],
+        }
+
+    def _certificates(self) -> str:
+        """Root of the certificate store."""
+        return self._config["certificates"]["root"] or f"{self._state_dir}/certificates"
+
     # Connection
 
     def network(self, up: bool) -> None:
@@ -207,7 +247,7 @@ class Online:
         """The network profiles in their order: [csms], then its slots; `changed` with what the CSMS changed."""
         csms = self._config["csms"]
         model = self.model
-        root = self._config["certificates"]["root"] or f"{self._state_dir}/certificates"
+        root = self._certificates()
         shared: dict[str, Any] = {
             "identity": csms["identity"],
             "ca": csms["ca"] or f"{root}/{ROOT_CA}",

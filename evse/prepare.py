@@ -28,7 +28,7 @@ PACKAGES = ("evse", "hal")
 # Code, message tables, maps of meters: what the compiled state is made of.
 SOURCES = (".py", ".txt", ".toml")
 # What no daemon imports.
-FRONT = ("evse/commands", "evse/csms", "evse/ocpp/typed")
+FRONT = ("evse/commands", "evse/csms", "evse/ocpp/typed", "evse/shell/children")
 COMPILED = "compiled"
 CONFIG = "config.bin"
 VARIABLES = "variables.tables"

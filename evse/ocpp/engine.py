@@ -117,6 +117,7 @@ class Engine:
         self._unsaved: list[tuple[list[Any], dict[str, Any] | None, bool]] = []
         self._save_timer: Timer | None = None
         self._busy = False
+        self._jobs: Any = None
         self._outbox = Outbox(self)
 
     # -- facts and frames in ---------------------------------------------------------------------------------------
@@ -189,6 +190,14 @@ class Engine:
         """A frame from the CSMS. Never raises for what is in it."""
         if self.is_connected:
             self._enter(self._receive, text)
+
+    def job_said(self, number: int, news: dict[str, Any]) -> None:
+        """A job tells how far it is."""
+        self._enter(self._jobs.said, number, news)
+
+    def job_ended(self, number: int, answer: dict[str, Any] | None, error: CsmsError | None) -> None:
+        """A job has its answer, or `error` says why there is none."""
+        self._enter(self._jobs.ended, number, answer, error)
 
     def next_timer(self) -> float | None:
         """Monotonic time at which `run_timers()` wants to be called, None for never."""
@@ -282,6 +291,29 @@ class Engine:
     def effect(self, name: str, *args: Any) -> None:
         """Asks the shell or the charging side for something."""
         self.effects.append((name, *args))
+
+    def job(
+        self,
+        name: str,
+        request: dict[str, Any],
+        done: Done,
+        news: Callable[[dict[str, Any]], Any] | None = None,
+        within_s: float = 60.0,
+    ) -> int | None:
+        """Gives work to a child process (evse/shell/children); `done(answer, error)` hears the end, `news` the way.
+
+        Its number, for `stop_job()`; None if too many are under way, which `done` hears too. What the child needs of
+        the station's directories it is told by the shell.
+        """
+        if self._jobs is None:
+            self._jobs = _import("evse.ocpp.jobs").Jobs(self)
+        number: int | None = self._jobs.start(name, request, done, news, within_s)
+        return number
+
+    def stop_job(self, number: int | None) -> None:
+        """Ends a job that is no longer wanted; its `done` is not called."""
+        if number is not None:
+            self._jobs.stop(number)
 
     def later(self) -> Later:
         """An answer that a block returns now and gives later."""
