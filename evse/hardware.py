@@ -17,6 +17,7 @@ from evse.app import check_board, this_board
 from evse.commands.client import Client, NotRunning, socket_path
 from evse.errors import HardwareError, UsageError
 from evse.shell.loop import Loop
+from hal import permissions
 from hal.board import Board, EvseDevices, load_board
 from hal.interfaces import HalError
 from hal.inventory import inventory, text
@@ -141,21 +142,26 @@ def _refuse_while_running(args: argparse.Namespace) -> None:
         return
 
 
-def _board(args: argparse.Namespace) -> Board:
+def _description(args: argparse.Namespace) -> dict[str, Any]:
+    """The checked board file that is meant. Raises UsageError."""
     from evse import boards, stationfile
 
     if args.config is not None:
-        description = stationfile.load(args.config, board=args.board)["board"]
-    else:
-        name = args.board or "auto"
-        name = this_board() if name == "auto" else name
-        path = boards.find(os.path.abspath(name) if "/" in name or name.endswith(".toml") else name)
-        description = boards.load(path)
-        problems = check_board(description, path)
-        if problems:
-            raise UsageError("\n".join(problems))
+        named: dict[str, Any] = stationfile.load(args.config, board=args.board)["board"]
+        return named
+    name = args.board or "auto"
+    name = this_board() if name == "auto" else name
+    path = boards.find(os.path.abspath(name) if "/" in name or name.endswith(".toml") else name)
+    description = boards.load(path)
+    problems = check_board(description, path)
+    if problems:
+        raise UsageError("\n".join(problems))
+    return description
+
+
+def _board(args: argparse.Namespace) -> Board:
     try:
-        return load_board(description, checked=True)
+        return load_board(_description(args), checked=True)
     except HalError as error:
         raise HardwareError(error.code, error.detail) from None
 
@@ -312,3 +318,16 @@ def _numbers(given: str) -> list[int]:
     if not numbers or not 1 <= numbers[0] <= numbers[-1] <= 247:
         raise UsageError(f"--units is an address or a range from 1 to 247, as in 1-10, not {given!r}")
     return numbers
+
+
+# evse hw service
+
+
+def service(args: argparse.Namespace) -> int:
+    """`evse hw service`: the exit code. Raises UsageError."""
+    description = _description(args)
+    if args.json:
+        print(json.dumps({"devices": permissions.devices(description), "writable": permissions.writable(description)}))
+    else:
+        print(permissions.drop_in(description, description["board"]["id"]), end="")
+    return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import tomllib
@@ -91,6 +92,16 @@ id = 1
 phases = 3
 max_current_a = 32
 """
+
+
+def template(board: str | None = None) -> str:
+    """A station file to begin with, for a board ("auto": the one that this machine is). Raises UsageError."""
+    if board is None:
+        return DEFAULT
+    name = this_board() if board == "auto" else board
+    boards.find(os.path.abspath(name) if "/" in name else name)
+    head, blank, tables = DEFAULT.partition("\n\n")
+    return f"{head}\n\nboard = {json.dumps(name, ensure_ascii=False)}{blank}" + tables.partition("\n[[evse]]")[0]
 
 
 def parse_name(text: str) -> dict[str, Any] | None:

@@ -44,6 +44,7 @@ NOT_RESIDENT = (
     "hal/meterfile.py",
     "hal/meterscan.py",
     "hal/outputs_off.py",
+    "hal/permissions.py",
 )
 SANS_IO = ("evse/ocpp/", "evse/charging/", "evse/model.py")
 HOST_SIDE = ("evse/ocpp/messages.py", "evse/ocpp/tables/", "evse/ocpp/typed/")

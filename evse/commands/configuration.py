@@ -27,6 +27,7 @@ def add(commands: Any, shared: argparse.ArgumentParser, daemon: argparse.Argumen
         )
         verb.add_argument("--config", metavar="FILE", dest="file_option", help="the same")
         verb.set_defaults(call=call)
+    verb.add_argument("--board", metavar="NAME", help='name this board in it; "auto": the one that this machine is')
 
 
 def _file(args: argparse.Namespace) -> str | None:
@@ -77,12 +78,13 @@ def _init(args: argparse.Namespace) -> int:
     from evse import stationfile
 
     path = _file(args)
+    text = stationfile.template(args.board)
     if path is None:
-        sys.stdout.write(stationfile.DEFAULT)
+        sys.stdout.write(text)
         return 0
     try:
         with open(path, "x", encoding="utf-8") as file:
-            file.write(stationfile.DEFAULT)
+            file.write(text)
     except FileExistsError:
         raise UsageError(f"config init: {path} exists and is left as it is; name another file") from None
     except OSError as error:

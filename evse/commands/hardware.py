@@ -9,7 +9,7 @@ PARTS = ("relay", "pilot", "meter", "rfid", "lock", "led")
 
 
 def add(commands: Any, shared: argparse.ArgumentParser, daemon: argparse.ArgumentParser) -> None:
-    """evse hw list | test PART | meter"""
+    """evse hw list | test PART | meter | service"""
     hardware = commands.add_parser("hw", help="look at the hardware, try its parts")
     verbs = hardware.add_subparsers(metavar="VERB", required=True)
     listing = verbs.add_parser("list", help="what this machine has, and who may use it", parents=[shared])
@@ -30,6 +30,9 @@ def add(commands: Any, shared: argparse.ArgumentParser, daemon: argparse.Argumen
     meter.add_argument("--parity", choices=("N", "E", "O"), help="only this parity")
     meter.add_argument("--rs485", choices=("auto", "kernel"), default="auto", help="who turns the transceiver (auto)")
     meter.set_defaults(call=_detect)
+    service = verbs.add_parser("service", help="what the board opens, as a drop-in of systemd", parents=[shared])
+    _add_board(service)
+    service.set_defaults(call=_service)
 
 
 def _add_board(parser: argparse.ArgumentParser) -> None:
@@ -53,3 +56,9 @@ def _detect(args: argparse.Namespace) -> int:
     from evse import hardware
 
     return hardware.detect(args)
+
+
+def _service(args: argparse.Namespace) -> int:
+    from evse import hardware
+
+    return hardware.service(args)
