@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from _collections import deque
 
-from hal.drivers.driver import Driver
-from hal.interfaces import HalError
-from hal.pilot import Offer
+from hal.drivers.linked import LinkedContactor, LinkedPilot
 from hal.rapi import Parser, frame
 from hal.serialport import SerialPort
 
@@ -106,11 +104,11 @@ class Link:
             self._ask("SC", int(limit_a), "V")
             self._ask("FE")
 
-    def open(self) -> None:
-        """Sends the board to sleep, before all else; where power is still offered it wakes once the vehicle let go."""
-        if self.closed is False:
-            self._tell_closed(False)
-        else:
+    def switch(self, closed: bool) -> None:
+        """Open: asleep, before all else; where power is still offered it wakes once the vehicle let go."""
+        if closed == self.closed:
+            self._tell_closed(closed)
+        elif not closed:
             self._ask("FS", urgent=True)
 
     def _ask(self, *words: Any, urgent: bool = False) -> None:
@@ -244,62 +242,11 @@ class Link:
             self.pilot.fault(code, detail)
 
 
-def _link(evse_id: int | None, board: Any, options: dict[str, Any]) -> Link:
-    link: Link = board.share(f"openevse {evse_id}", lambda: Link(options, evse_id, board))
-    return link
+class ControlPilot(LinkedPilot):
+    """Whole amperes are offered."""
+
+    LINK = Link
 
 
-class ControlPilot(Driver):
-    def __init__(self, options: dict[str, Any], evse_id: int | None, board: Any) -> None:
-        super().__init__(options, evse_id, board)
-        self.link = _link(evse_id, board, options)
-        self.link.pilot = self
-        self._offer = Offer(self.link.offer)
-
-    def start(self, loop: Any, report: Any) -> None:
-        """Asleep until something is offered. A board that is not there is reported, and found when it comes."""
-        super().start(loop, report)
-        self.link.start(loop)
-
-    def offer(self, limit_a: float | None) -> None:
-        """See hal.pilot.Offer; whole amperes."""
-        if self._loop is not None:
-            self._offer.set(limit_a, self._loop)
-
-    def close(self) -> None:
-        self._offer.cancel()
-        self.link.close()
-        super().close()
-
-
-class Contactor(Driver):
-    """The relay on the board."""
-
-    autonomous = True
-
-    def __init__(self, options: dict[str, Any], evse_id: int | None, board: Any) -> None:
-        super().__init__(options, evse_id, board)
-        self.link: Link = board.share(f"openevse {evse_id}", _no_pilot)
-        self.link.contactor = self
-
-    @property
-    def closed(self) -> bool | None:
-        """None while the board does not answer."""
-        return self.link.closed
-
-    def switch(self, closed: bool) -> None:
-        """Closing is the board's own act once power is offered; opening sends it to sleep."""
-        if self._report is None:
-            return
-        if not closed:
-            self.link.open()
-        elif self.link.closed:
-            self.report("contactor", True)
-
-    def close(self) -> None:
-        self.link.close()
-        super().close()
-
-
-def _no_pilot() -> Link:
-    raise HalError("Board", 'contactor "openevse" belongs to a pilot "openevse"')
+class Contactor(LinkedContactor):
+    """Closing is the board's own act once power is offered; opening sends it to sleep."""

@@ -11,10 +11,9 @@ Frames and ChargeControl are tested against the vendor's encoding, nothing here 
 
 from __future__ import annotations
 
-from hal.drivers.driver import Driver
-from hal.interfaces import HalError
+from hal.drivers.linked import LinkedContactor, LinkedPilot
 from hal.mcuframes import CHARGE_CONTROL, CHARGE_STATE, Parser, charge_control, frame
-from hal.pilot import Offer, duty
+from hal.pilot import duty
 from hal.serialport import SerialPort
 
 TYPE_CHECKING = False
@@ -80,11 +79,17 @@ class Link:
         self._task.ran(None)
         self._loop = None
 
-    def order(self, duty: float | None = None, permitted: bool | None = None) -> None:
-        """Changes what is asked for; told at once."""
-        self.duty = self.duty if duty is None else duty
-        self.permitted = self.permitted if permitted is None else permitted
+    def offer(self, limit_a: float | None) -> None:
+        """Told at once."""
+        self.duty = duty(limit_a)
         self._send()
+
+    def switch(self, closed: bool) -> None:
+        """Told at once."""
+        self.permitted = closed
+        self._send()
+        if self.closed == closed:
+            self.contactor.report("contactor", closed)
 
     def _send(self) -> None:
         self.port.write(frame(CHARGE_CONTROL, charge_control(self.duty, self.permitted)))
@@ -127,54 +132,11 @@ def _field(value: int, bits: list[int]) -> int:
     return value >> bits[0] & (1 << bits[1]) - 1
 
 
-class ControlPilot(Driver):
-    def __init__(self, options: dict[str, Any], evse_id: int | None, board: Any) -> None:
-        super().__init__(options, evse_id, board)
-        self.link: Link = board.share(f"safety controller {evse_id}", lambda: Link(options, evse_id, board))
-        self.link.pilot = self
-        self._offer = Offer(lambda limit_a: self.link.order(duty=duty(limit_a)))
+class ControlPilot(LinkedPilot):
+    """Tenths of a percent of duty cycle."""
 
-    def start(self, loop: Any, report: Any) -> None:
-        super().start(loop, report)
-        self.link.start(loop)
-
-    def offer(self, limit_a: float | None) -> None:
-        """See hal.pilot.Offer."""
-        if self._loop is not None:
-            self._offer.set(limit_a, self._loop)
-
-    def close(self) -> None:
-        self._offer.cancel()
-        self.link.close()
-        super().close()
+    LINK = Link
 
 
-class Contactor(Driver):
-    """Permission to close; the controller has the last word and says what the contactor does."""
-
-    autonomous = True
-
-    def __init__(self, options: dict[str, Any], evse_id: int | None, board: Any) -> None:
-        super().__init__(options, evse_id, board)
-        self.link: Link = board.share(f"safety controller {evse_id}", _no_pilot)
-        self.link.contactor = self
-
-    @property
-    def closed(self) -> bool | None:
-        """None while the controller is silent."""
-        return self.link.closed
-
-    def switch(self, closed: bool) -> None:
-        if self._report is None:
-            return
-        self.link.order(permitted=closed)
-        if self.link.closed == closed:
-            self.report("contactor", closed)
-
-    def close(self) -> None:
-        self.link.close()
-        super().close()
-
-
-def _no_pilot() -> Link:
-    raise HalError("Board", 'contactor "chargebyte-mcu" belongs to a pilot "chargebyte-mcu"')
+class Contactor(LinkedContactor):
+    """Permission to close; the controller closes where its own state allows it too."""
