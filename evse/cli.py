@@ -7,29 +7,33 @@ Exit codes: 0 done, 1 refused or failed, 2 usage, 3 daemon not running, 130 and 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import evse
-from evse.commands import (
-    charging,
-    configuration,
-    demonstration,
-    diagnosis,
-    hardware,
-    run,
-    simulation,
-    tag,
-    tracing,
-    variables,
-)
 from evse.commands.client import NotRunning
 from evse.errors import EvseError
 
-NOUNS = (run, demonstration, diagnosis, charging, configuration, variables, simulation, tag, hardware, tracing)
+NOUNS = (
+    "run", "demonstration", "diagnosis", "charging", "configuration", "variables", "simulation", "tag", "hardware",
+    "health", "tracing",
+)  # fmt: skip
+
+
+def _nouns() -> Iterator[Any]:
+    """The modules of the commands; a lean image leaves most of them out."""
+    for name in NOUNS:
+        module = f"evse.commands.{name}"
+        try:
+            yield importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="evse", description="Firmware of an EV charging station.")
     result.add_argument("--version", action="version", version=f"evse {evse.__version__}")
     commands = result.add_subparsers(metavar="COMMAND", required=True)
-    for noun in NOUNS:
+    for noun in _nouns():
         noun.add(commands, shared, daemon)
     return result
 
