@@ -178,6 +178,8 @@ def search() -> Talk:
 class Mfrc522(Reader):
     """One reader."""
 
+    PERIOD_S = 30.0
+
     def __init__(self, options: dict[str, Any], evse_id: int | None, board: Any) -> None:
         super().__init__(options, evse_id, board)
         device, speed_hz = options["device"], options.get("speed_hz", SPEED_HZ)
@@ -204,6 +206,7 @@ class Mfrc522(Reader):
 
     def _go_on(self, answers: Any) -> None:
         """Carries the conversation on until it waits or ends."""
+        self._ran()
         try:
             while True:
                 messages, wait_s = self._talk.send(answers)

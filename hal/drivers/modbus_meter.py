@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 REGISTER = ("Energy.Active.Import.Register", None)
 # A unit that said nothing is asked once, and less often: others share the bus.
 SILENT_INTERVAL_S = 2.0
+# The watchdog waits so many times as long as a request may take: a bus has other units, and requests have their turn.
+PATIENCE = 10
 
 
 def make_meter(options: Table, evse_id: int | None, board: Any) -> ModbusMeter:
@@ -55,6 +57,8 @@ class ModbusMeter(Driver):
         self._bus = shared_bus(board, options["port"])
         timeout_s = options.get("timeout_s", self.map["timeout_s"])
         self._unit = self._bus.unit(options["unit"], timeout_s, self._attempts, self.map["silence_s"])
+        request_s = (1.0 + timeout_s) * self._attempts
+        self._task = board.task(f"meter of EVSE {evse_id}", self.interval_s + PATIENCE * request_s)
         self._answers: list[bytes | None] = []
         self._refused: set[int] = set()  # optional blocks that this meter does not have
         self._busy = False
@@ -71,6 +75,7 @@ class ModbusMeter(Driver):
         if self._report is not None:
             self._unit.cancel()
             self._bus.close()
+            self._task.ran(None)
         super().close()
 
     def read(self) -> None:
@@ -83,6 +88,7 @@ class ModbusMeter(Driver):
     # One round: block after block
 
     def _begin_round(self) -> None:
+        self._task.ran(self._loop.time())
         self._cancel()
         self._busy = True
         self._again = False
@@ -101,6 +107,7 @@ class ModbusMeter(Driver):
         self._unit.read(function, address, count, self._got)
 
     def _got(self, data: bytes | None, error: ModbusError | None) -> None:
+        self._task.ran(self._loop.time())
         if self._again:
             self._begin_round()
             return

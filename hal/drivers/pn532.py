@@ -32,6 +32,7 @@ class Pn532(Reader):
     """What the links share: they give `_send(frame)`, and hand what arrives to `_received(data)`."""
 
     WAKE = b""
+    PERIOD_S = 30.0  # six times as long as the chip is left alone
     REOPENS = False  # whether a chip that fails may be a bus that was unplugged and says so in no other way
 
     def __init__(self, options: dict[str, Any], evse_id: int | None, board: Any) -> None:
@@ -52,6 +53,7 @@ class Pn532(Reader):
 
     def _act(self) -> None:
         """Sends, reports, and sets the timer."""
+        self._ran()
         for data in self.chip.take():
             self._send(data)
         events, self.chip.events = self.chip.events, []
@@ -91,6 +93,7 @@ class Uart(Pn532):
             self._begin()
         else:
             self._cancel()
+            self._ran(False)
             self.fault("ReaderFailure", problem)
 
     def _send(self, data: bytes) -> None:

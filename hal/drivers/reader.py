@@ -32,14 +32,20 @@ class Reader(Driver):
     """A reader; a driver adds `_open()` and `_shut()`.
 
     `_open()` opens, or raises OSError or HalError, and is then called again every REOPEN_S; `_shut()` may be called at
-    any time and any number of times.
+    any time and any number of times. One that works by the clock says by `_ran()` that it does, and the watchdog
+    waits for it PERIOD_S; the others wait for input, and there is nothing to watch.
     """
+
+    PERIOD_S: float | None = None
 
     def __init__(self, options: dict[str, Any], evse_id: int | None, board: Any) -> None:
         super().__init__(options, evse_id, board)
         self.rules = TokenRules(options)
         self.debounce = Debounce(float(options.get("debounce_s", 1.0)))
         self._unreadable = 0
+        self._task: Any = None
+        if self.PERIOD_S is not None:
+            self._task = board.task(f"reader {options.get('device') or options.get('port')}", self.PERIOD_S)
 
     def start(self, loop: Any, report: Any) -> None:
         """Begins to read. A reader that is not there is reported, and found when it comes."""
@@ -50,6 +56,12 @@ class Reader(Driver):
         """Gives the device back."""
         super().close()
         self._shut()
+        self._ran(False)
+
+    def _ran(self, running: bool = True) -> None:
+        """Not `running`: nothing is done until the device is there again."""
+        if self._task is not None:
+            self._task.ran(self._loop.time() if running else None)
 
     def _open(self) -> None:
         raise NotImplementedError
@@ -58,6 +70,7 @@ class Reader(Driver):
         raise NotImplementedError
 
     def _try(self) -> None:
+        self._ran()
         try:
             self._open()
         except (OSError, HalError) as error:

@@ -272,6 +272,22 @@ def test_a_silent_unit_leaves_the_other_its_interval(rig: Rig) -> None:
     assert silent.problem == "unit 77: no answer within 0.5 s"
 
 
+def test_the_watchdog_waits_for_a_silent_meter_and_not_for_one_that_stopped_asking(rig: Rig) -> None:
+    truth, _ = measured("eastron-sdm630", 1)
+    rig.line.registers[1] = fill("eastron-sdm630", truth)
+    silent, meter = rig.meter("eastron-sdm630", 77), rig.meter("eastron-sdm630")
+    for _ in range(60):
+        rig.reading()
+        assert rig.board.hangs(rig.loop.now) is None
+    silent.close()
+    meter._cancel()  # what a defect would do: the next round never begins
+    meter._unit.cancel()
+    assert rig.board.hangs(rig.loop.now + 45) is None
+    assert rig.board.hangs(rig.loop.now + 47) == "meter of EVSE 1"
+    meter.close()
+    assert rig.board.hangs(rig.loop.now + 47) is None
+
+
 def test_register_that_a_version_lacks_is_done_without(rig: Rig) -> None:
     model = "carlo-gavazzi-em24"
     truth, wanted = measured(model, 1)

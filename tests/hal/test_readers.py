@@ -64,6 +64,30 @@ def test_nothing_is_reported_without_a_cause(rig: Rig) -> None:
     assert rig.reading.events == []
 
 
+def test_the_watchdog_is_fed_with_a_reader_and_without_it(rig: Rig) -> None:
+    """Not for a reader that nobody plugged in is the machine reset."""
+    rig.reading.start()
+    for change in (rig.unplug, rig.replug):
+        for _ in range(12):
+            rig.loop.advance(5)
+            assert rig.reading.board.hangs(rig.loop.now) is None
+        change()
+    rig.reading.device.close()
+    assert rig.reading.board.hangs(rig.loop.now + 1e6) is None
+
+
+def test_a_reader_that_works_by_the_clock_and_stops_is_noticed(rig: Rig) -> None:
+    rig.reading.start()
+    rig.loop.advance(1)
+    device = rig.reading.device
+    device._cancel()  # what a defect would do: nothing calls it any more
+    if getattr(device, "_poll", None) is not None:
+        device._poll.cancel()
+    rig.loop.advance(31)
+    hanging = rig.reading.board.hangs(rig.loop.now)
+    assert (hanging is not None and hanging.startswith("reader ")) is (device.PERIOD_S is not None)
+
+
 def test_unplugged_reader_fails_once_and_works_again(rig: Rig) -> None:
     rig.reading.start()
     rig.loop.advance(3)

@@ -86,7 +86,8 @@ class Reading:
         module, _, name = DRIVERS["reader"][driver].partition(":")
         __import__(module)
         self.loop = loop
-        self.device = getattr(sys.modules[module], name)(options, None, on or board())
+        self.board = on or board()
+        self.device = getattr(sys.modules[module], name)(options, None, self.board)
         self.events: list[tuple[Any, ...]] = []
 
     def start(self) -> Reading:
