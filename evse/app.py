@@ -345,7 +345,7 @@ def _min_close_s(config: dict[str, Any], evse_id: int) -> float:
 
 def _evse(devices: Any) -> Evse:
     connectors = [Connector(id, kind, tethered, id in devices.locks) for id, kind, tethered in devices.connectors]
-    return Evse(devices.id, connectors, devices.phases, devices.max_current_a)
+    return Evse(devices.id, connectors, devices.phases, devices.max_current_a, False if devices.sees_parking else None)
 
 
 def _boot_id() -> str:

@@ -55,6 +55,7 @@ class Token:
 class Evse:
     """Facts of one EVSE, as told by the charging side. All but `id` and `connectors` change with time.
 
+    parking         a vehicle stands in the parking bay; None where no sensor tells
     plugged         number of the connector whose cable is plugged into a vehicle, None
     authorized      the live authorization (a Token), None
     power_path      the contactor is confirmed closed
@@ -64,15 +65,23 @@ class Evse:
     """
 
     __slots__ = (
-        "id", "connectors", "phases", "max_current_a",
+        "id", "connectors", "phases", "max_current_a", "parking",
         "plugged", "authorized", "power_path", "charging_state", "faults", "values", "signed", "values_when",
     )  # fmt: skip
 
-    def __init__(self, id: int, connectors: list[Connector], phases: int = 3, max_current_a: float = 32.0) -> None:
+    def __init__(
+        self,
+        id: int,
+        connectors: list[Connector],
+        phases: int = 3,
+        max_current_a: float = 32.0,
+        parking: bool | None = None,
+    ) -> None:
         self.id = id
         self.connectors = {connector.id: connector for connector in connectors}
         self.phases = phases
         self.max_current_a = max_current_a
+        self.parking = parking
         self.plugged: int | None = None
         self.authorized: Token | None = None
         self.power_path = False
@@ -94,6 +103,8 @@ class Evse:
             self.values_when = now
         elif fact == "charging_state":
             self.charging_state = values[0]
+        elif fact == "parking_bay":
+            self.parking = values[0]
         elif fact == "power_path":
             self.power_path = values[0]
         elif fact in ("plugged", "unplugged"):

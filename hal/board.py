@@ -47,6 +47,8 @@ DRIVERS = {
         "simulated": "hal.simulated.devices:Sensor",
         "gpio": "hal.drivers.gpio_inputs:Input",
         "rcd": "hal.drivers.gpio_inputs:Rcd",
+        "simulated-parking": "hal.simulated.devices:ParkingBay",
+        "parking": "hal.drivers.parking_bay:ParkingBay",
     },
     "led": {"gpio": "hal.drivers.led:GpioLed", "class": "hal.drivers.led:ClassLed"},
 }
@@ -80,6 +82,11 @@ class EvseDevices:
         self.on_loss = "stop"
         self.loss_s = 10.0
 
+    @property
+    def sees_parking(self) -> bool:
+        """A sensor tells whether a vehicle stands in the parking bay."""
+        return any(getattr(sensor, "sees_parking", False) for sensor in self.sensors)
+
 
 class Task:
     """Something that must run at least every `period_s`: `ran(now)` says that it did."""
@@ -98,13 +105,14 @@ class Task:
 class StationSensor:
     """One EVSE's part in a sensor of several: open while any of them uses it; who comes later hears what is present."""
 
-    __slots__ = ("_sensor", "_parts", "_present", "_report")
+    __slots__ = ("_sensor", "_parts", "_present", "_report", "sees_parking")
 
     def __init__(self, sensor: Any, parts: list[StationSensor], present: dict[str, str]) -> None:
         self._sensor = sensor
         self._parts = parts  # started ones, of all EVSEs
         self._present = present
         self._report: Any = None
+        self.sees_parking = getattr(sensor, "sees_parking", False)
 
     def start(self, loop: Any, report: Any) -> None:
         self._report = report

@@ -99,6 +99,8 @@ OPTIONS: dict[tuple[str, str], Kinds] = {
         "unlocked_mv": "millivolts", "capacitor_adc": "adc", "capacitor_least_v": "number 0..100",
     },
     ("sensor", "simulated"): _SIMULATED,
+    ("sensor", "simulated-parking"): _SIMULATED,
+    ("sensor", "parking"): {"line": "in!", "settle_s": "number 0..60"},
     ("sensor", "gpio"): {**_INPUT, "fault": _FAULT + "!"},
     ("sensor", "rcd"): {
         **_INPUT, "fault": _FAULT, "test": "out", "reset": "out", "test_timeout_ms": "number 20..10000",

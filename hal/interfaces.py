@@ -11,6 +11,7 @@ twice). `loop` has asyncio's names. `report(event, *values)` is called with what
                                        "encoding", "public_key"}
     token      id_token, kind[, evses] a card was presented; kind is an IdTokenEnum word; evses: tuple of the EVSEs that
                                        it is for where the reader has buttons, else all that the reader serves
+    parking    True | False            a vehicle stands in the parking bay
     fault      code, detail            `code` is one of FAULTS
     cleared    code
 

@@ -133,6 +133,8 @@ def test_each_simulation_verb_reaches_the_station(station: Station, capsys: pyte
     ):  # fmt: skip
         code, _, err = main(station, capsys, "sim", *arguments.split())
         assert code == 0, f"{arguments}: {err}"
+    code, _, err = main(station, capsys, "sim", "park", "1")
+    assert code == 1 and "EVSE 1 has no parking bay sensor" in err
     code, _, err = main(station, capsys, "sim", "lock", "1", "fail")
     assert code == 1 and "EVSE 1 has no lock" in err
     assert station.control("status")["evses"][0]["register_wh"] >= 5000

@@ -40,6 +40,7 @@ class ChargingController:
     offered_a       current offered to the vehicle, None for none
     demand          None, or ("asks" | "rests", most it could be given in A); `demand_changed()` is called on a change
     faults, limits, metering   what their modules say
+    ready           it was started, and the meter has spoken or had its time
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class ChargingController:
         self.charging_state = "Idle"
         self.plugged: int | None = None
         self.closed = False
+        self.ready = False
         self.offered_a: float | None = None
         self.demand: tuple[str, float] | None = None
         self.demand_changed: Callable[[], Any] | None = None
@@ -71,7 +73,7 @@ class ChargingController:
         self._settings = settings
         self._edges: deque[tuple[str, str]] = deque()
         self._facts: deque[tuple[Any, ...]] = deque()
-        self._busy = True  # nothing moves before start() and after close()
+        self._busy = True  # nothing moves before `ready` and after close()
         self._dirty = True
         self._letter = "A"
         self._connector: int = devices.connectors[0][0]
@@ -93,7 +95,11 @@ class ChargingController:
     # Commands
 
     def start(self, loop: Any) -> None:
-        """Starts the devices. The contactor counts as closed just now: a crash loop must not hammer it."""
+        """Starts the devices. The contactor counts as closed just now: a crash loop must not hammer it.
+
+        Nothing is told and nothing moves before the meter's first reading (`ready`), or 2 s without one: no session
+        begins at a register that nobody knows.
+        """
         self._closed_when = self._clock.now()
         devices = self._devices
         for device in (devices.contactor, devices.pilot, *devices.sensors, devices.meter):
@@ -101,7 +107,10 @@ class ChargingController:
                 device.start(loop, self._hear)
         for connector, lock in devices.locks.items():
             lock.start(loop, lambda event, *values, connector=connector: self._hear_lock(connector, event, *values))
-        self.metering.watch()
+        self.metering.watch(self._get_ready)
+
+    def _get_ready(self) -> None:
+        self.ready = True
         self._busy = False
         self._run()
 
@@ -177,6 +186,8 @@ class ChargingController:
             self._hear_pilot(*values)
         elif event == "cable":
             self.limits.set("cable", values[0])
+        elif event == "parking":
+            self._say("parking_bay", values[0])
         elif event == "fault":
             self.faults.report(values[0], values[1])
         elif event == "cleared" and not (values[0] == "WeldedContactor" and self.closed and not self._told_closed):
@@ -218,7 +229,8 @@ class ChargingController:
 
     def _silent(self, silent: bool) -> None:
         if silent:
-            self.faults.find("MeterSilent", f"no reading for {self._devices.loss_s:g} s{self.metering.why()}")
+            since = f"for {self._devices.loss_s:g} s" if self.metering.when is not None else "since the start"
+            self.faults.find("MeterSilent", f"no reading {since}{self.metering.why()}")
         else:
             self.faults.clear_own("MeterSilent")
 

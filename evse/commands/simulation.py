@@ -23,6 +23,8 @@ def add(commands: Any, *parents: argparse.ArgumentParser) -> None:
         result.add_argument("evse", type=int, help="number of the EVSE")
         return result
 
+    evse("park", "a vehicle stops in the parking bay")
+    evse("leave", "it drives out of the parking bay")
     plug = evse("plug", "a vehicle plugs in and asks for energy")
     plug.add_argument("--connector", type=int, help="connector of the EVSE (default 1)")
     plug.add_argument("--phases", type=int, choices=(1, 2, 3), help="phases that the vehicle uses (default 1)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evse.clock import timestamp
 from evse.model import REGISTER
-from evse.ocpp.variable_row import MOST, MUTABILITY
+from evse.ocpp.variable_row import MOST, MUTABILITY, VALUES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +58,12 @@ def provide_facts(
         lambda _, __: _boolean(station.get("power_loss") == "resume" or model.integer("TxCtrlr", "ResumptionTimeout")),
         "TxProfile",
     )
+    if all(evse.parking is None for evse in evses.values()):
+        # No sensor tells of a parking bay, so it is no point of any transaction.
+        for variable in ("TxStartPoint", "TxStopPoint"):
+            row = model.row("TxCtrlr", variable)
+            offered = {} if row is None else {VALUES: row[VALUES].replace("ParkingBayOccupancy,", "")}
+            model.provide("TxCtrlr", variable, None, limits=_always(offered))
     if all(connector.tethered for evse in evses.values() for connector in evse.connectors.values()):
         # "For an EVSE with only fixed cables, ReadOnly and false" [2.1 part 2, UnlockOnEVSideDisconnect]
         model.provide(
@@ -66,6 +72,10 @@ def provide_facts(
             lambda _, __: "false",
             limits=lambda _, __: {MUTABILITY: "ReadOnly"},
         )
+
+
+def _always(limits: dict[int, Any]) -> Any:
+    return lambda evse, connector: limits
 
 
 def _boolean(present: object) -> str:

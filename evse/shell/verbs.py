@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 POWER = ("Power.Active.Import", None)
 # Verbs that the simulation has itself, with the members that they take.
 SIMULATION = {
+    "park": ("evse",),
+    "leave": ("evse",),
     "plug": ("evse", "phases", "current"),
     "unplug": ("evse",),
     "suspend": ("evse",),

@@ -46,6 +46,25 @@ class Sensor(Device):
         self.outlet.sensor = self
 
 
+class ParkingBay(Device):
+    """Tells whether a vehicle stands there, at the start too."""
+
+    sees_parking = True
+
+    def __init__(self, options: dict[str, Any], evse_id: int | None, board: Any) -> None:
+        super().__init__(options, evse_id, board)
+        self.outlet.parking = self
+        self.occupied = False
+
+    def start(self, loop: Any, report: Any) -> None:
+        super().start(loop, report)
+        self.report("parking", self.occupied)
+
+    def change(self, occupied: bool) -> None:
+        self.occupied = occupied
+        self.report("parking", occupied)
+
+
 class ControlPilot(Device):
     """What the station offers, and the letter that the vehicle shows."""
 

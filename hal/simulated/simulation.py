@@ -23,7 +23,7 @@ _OWNERS = {
 class Outlet:
     """The simulated devices of one EVSE and the vehicle at it."""
 
-    __slots__ = ("id", "phases", "loop", "vehicle", "pilot", "contactor", "meter", "sensor", "locks")
+    __slots__ = ("id", "phases", "loop", "vehicle", "pilot", "contactor", "meter", "sensor", "parking", "locks")
 
     def __init__(self, id: int, phases: int) -> None:
         self.id = id
@@ -34,6 +34,7 @@ class Outlet:
         self.contactor: Any = None
         self.meter: Any = None
         self.sensor: Any = None
+        self.parking: Any = None
         self.locks: list[Any] = []
 
     def later(self, delay_s: float, call: Any, *args: Any) -> Any:
@@ -67,6 +68,20 @@ class Simulation:
         if evse not in self._outlets:
             self._outlets[evse] = Outlet(evse, self._board.evses[evse].phases)
         return self._outlets[evse]
+
+    def park(self, evse: int) -> None:
+        """A vehicle stops in the parking bay of an EVSE that has a sensor for it."""
+        self._parking(evse).change(True)
+
+    def leave(self, evse: int) -> None:
+        """The parking bay is empty again."""
+        self._parking(evse).change(False)
+
+    def _parking(self, evse: int) -> Any:
+        parking = self.outlet(evse).parking
+        if parking is None:
+            raise HalError("NoParkingSensor", f"EVSE {evse} has no parking bay sensor")
+        return parking
 
     def plug(self, evse: int, phases: int = 1, current: float = 32, cable_a: float | None = None) -> None:
         """A vehicle plugs in (B), asks (C) as soon as power is offered and draws `current` A on `phases` phases."""

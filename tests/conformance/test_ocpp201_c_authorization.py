@@ -48,6 +48,17 @@ def test_TC_C_56_CS_local_start_unknown(version: str) -> None:
 
 
 @versions2
+def test_TC_C_05_CS_local_start_invalid_cable_lock(version: str) -> None:
+    """Card first, the cable would follow: refused, no transaction although it could begin with the card. [C01.FR.02]"""
+    station = Station(board(socket=True), version=version)
+    station.put(TxCtrlr__TxStartPoint="Authorized")
+    station.tokens["BAD"] = {"status": "Invalid"}
+    assert states201.present(station, "BAD") == []
+    station.advance(MESSAGE_TIMEOUT_S)
+    assert station.hear() == [] and not station.is_locked()
+
+
+@versions2
 def test_TC_C_04_CS_local_stop_different_token(version: str) -> None:
     """Another card, though accepted, does not stop the transaction. [C01.FR.03]"""
     station = Station(version=version)

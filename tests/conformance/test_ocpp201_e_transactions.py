@@ -84,6 +84,19 @@ def test_TC_E_11_CS_start_point_data_signed(version: str, remote: bool) -> None:
 
 
 @versions2
+def test_TC_E_12_CS_start_point_parking_bay_occupied(version: str) -> None:
+    """The transaction starts when the EV stops in the bay; card and cable follow in it. [E01.FR.01, errata 2025-02]"""
+    station = Station(board(parking=True), version=version)
+    station.put(TxCtrlr__TxStartPoint="ParkingBayOccupancy")
+    only(states201.parking_bay_occupied(station), "EVDetected", "Started")
+    only(states201.authorized(station), "Authorized", "Updated")
+    plugged, charging = states201.energy_transfer_started(station)
+    check(plugged, "CablePluggedIn", "Updated", chargingState="EVConnected")
+    check(charging, "ChargingStateChanged", "Updated", chargingState="Charging")
+    states201.parking_bay_unoccupied(station)
+
+
+@versions2
 def test_TC_E_13_CS_start_point_authorized_remote(version: str) -> None:
     """The transaction starts with RequestStartTransaction. [E01.FR.03, errata 2025-02]"""
     station = Station(version=version)
@@ -223,6 +236,21 @@ def test_TC_E_14_CS_stop_point_ev_connected(version: str, remote: bool) -> None:
         assert event["eventType"] == "Updated"
     (ended,) = states201.ev_disconnected(station)
     check(ended, "EVCommunicationLost", "Ended", stoppedReason="Remote" if remote else "Local")
+
+
+@pytest.mark.parametrize("remote", [False, True], ids=["local", "remote"])
+@versions2
+def test_TC_E_19_CS_stop_point_parking_bay_unoccupied(version: str, remote: bool) -> None:
+    """Neither card nor cable end the transaction, but the EV that drives out of the bay. [E06.FR.01]"""
+    station = Station(board(parking=True), version=version)
+    station.put(TxCtrlr__TxStartPoint="ParkingBayOccupancy", TxCtrlr__TxStopPoint="ParkingBayOccupancy")
+    states201.parking_bay_occupied(station)
+    states201.energy_transfer_started(station)
+    states201.stop_authorized(station, remote=remote)
+    only(states201.ev_disconnected(station), "EVCommunicationLost", "Updated", chargingState="Idle")
+    assert station.is_on()
+    station.do("leave", 1)
+    only(station.hear(), "EVDeparted", "Ended", stoppedReason="Remote" if remote else "Local")
 
 
 @versions2
@@ -366,6 +394,16 @@ def test_TC_E_20_CS_stop_point_ev_connected_ev_side(version: str) -> None:
     station = ev_side(version, "EVConnected", stops=False)
     states201.energy_transfer_suspended(station)
     only(left(station), "EVCommunicationLost", "Ended", stoppedReason="EVDisconnected")
+
+
+@versions2
+def test_TC_E_54_CS_stop_point_ev_connected_ev_side_suspended(version: str) -> None:
+    """The EV wants no more energy and is disconnected at its side: Idle and Ended. [E06.FR.02]"""
+    station = ev_side(version, "EVConnected", stops=False)
+    states201.energy_transfer_suspended(station)
+    (ended,) = left(station)
+    check(ended, "EVCommunicationLost", "Ended", chargingState="Idle")
+    assert ended["transactionInfo"]["stoppedReason"] in ("StoppedByEV", "EVDisconnected")
 
 
 @versions2

@@ -374,7 +374,7 @@ def test_B05_status(asked, status):
         ("AuthCtrlr", "Enabled", "True", "InvalidValue"),
         ("AuthCtrlr", "Enabled", "1", "InvalidValue"),
         ("AuthCtrlr", "MasterPassGroupId", "x" * 37, "ValueOutOfRange"),
-        ("TxCtrlr", "TxStartPoint", "EVConnected,ParkingBayOccupancy", "ValueOutOfRange"),
+        ("TxCtrlr", "TxStartPoint", "EVConnected,ParkingBay", "ValueOutOfRange"),
         ("TxCtrlr", "TxStartPoint", "EVConnected,", "ValueOutOfRange"),
         ("TxCtrlr", "TxStartPoint", "EVConnected,EVConnected", "InvalidValue"),
         ("ClockCtrlr", "TimeSource", "", "InvalidValue"),

@@ -233,6 +233,19 @@ def boots(station: Station, reason: str) -> dict[tuple[int, int], str]:
     return station.status
 
 
+def parking_bay_occupied(station: Station, evse: int = 1) -> list[Event]:
+    """ParkingBayOccupied: a vehicle stops before the EVSE."""
+    station.evse = evse
+    starts = not station.is_on(evse) and "ParkingBayOccupancy" in station.points("TxStartPoint")
+    station.do("park", evse)
+    events = station.hear()
+    if starts or station.is_on(evse):
+        only(events, "EVDetected", "Started" if starts else "Updated")
+    else:
+        assert events == []
+    return events
+
+
 def unavailable(station: Station, evse: int | None = None, connector: int | None = None) -> None:
     """Unavailable: ChangeAvailability is Accepted, each connector of the scope is told Unavailable."""
     place = {} if evse is None else {"evse": {"id": evse}}
@@ -305,7 +318,7 @@ def authorized(
         check(events[0], "RemoteStart" if remote else "Authorized", "Updated" if was_on else "Started")
         _identified(events[0], id, remote)
     if not plugged:
-        assert len(events) == ("Authorized" in points)
+        assert len(events) == (was_on or "Authorized" in points)
     return events
 
 
@@ -393,6 +406,10 @@ def parking_bay_unoccupied(station: Station, evse: int = 1) -> list[Event]:
         stop_authorized(station, evse=evse)
     if station.engine.evses[evse].plugged is not None:
         ev_disconnected(station, evse)
+    if station.engine.evses[evse].parking:
+        station.do("leave", evse)
+        if station.is_on(evse):
+            check(station.hear()[-1], "EVDeparted", "Ended", stoppedReason="Local")
     assert not station.is_on(evse)
     return station.events[first:]
 

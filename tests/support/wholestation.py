@@ -42,10 +42,14 @@ ACCEPTED = {"idTagInfo": {"status": "Accepted"}}
 REFUSED = {"idTagInfo": {"status": "Invalid"}}
 
 
-def board(evses: int = 1, socket: bool = False, **devices: dict[str, Any]) -> dict[str, Any]:
-    """A simulated board. `socket`: loose cables and locks. `devices`: options, such as `meter={"interval_s": 60}`."""
+def board(evses: int = 1, socket: bool = False, parking: bool = False, **devices: dict[str, Any]) -> dict[str, Any]:
+    """A simulated board.
+
+    `socket`: loose cables and locks. `parking`: sensors of the bays. `devices`: options, as `meter={"interval_s": 60}`.
+    """
     made = copy.deepcopy(board_file("simulated-ac-1"))
     one, meter = made["evse"][0], made["meter"][0]
+    one["sensor"] += [{"driver": "simulated-parking"}] if parking else []
     one["connector"][0].update({"type": "sType2", "tethered": False, "lock": "simulated"} if socket else {})
     meter.update(devices.get("meter", {}))
     for name in ("pilot", "contactor"):
@@ -107,7 +111,10 @@ class WholeStation:
         self.sim = self.board.simulation
         evses = {
             id: Evse(
-                id, [Connector(*told, lock=told[0] in devices.locks) for told in devices.connectors], devices.phases
+                id,
+                [Connector(*told, lock=told[0] in devices.locks) for told in devices.connectors],
+                devices.phases,
+                parking=False if devices.sees_parking else None,
             )
             for id, devices in self.board.evses.items()
         }

@@ -249,11 +249,12 @@ class Block:
     def on_parking_bay(self, evse: Evse, occupied: bool) -> None:
         """A vehicle came to the parking bay of an EVSE, or left it. [E01.FR.01, E06.FR.01]"""
         tx = self.open.get(evse.id)
+        was_occupied = evse.id in self.bays
         if occupied:
             self.bays.add(evse.id)
             if tx is None:
                 self._start_if(evse, holds(evse, True), "EVDetected", evse.charging_state)
-            else:
+            elif not was_occupied and not tx.resuming:
                 self.say(tx, UPDATED, "EVDetected")
             return
         self.bays.discard(evse.id)
@@ -261,7 +262,7 @@ class Block:
             self.end(tx, "EVDeparted", tx.reason or "Local")
             if evse.authorized is not None:
                 self.ctx.effect("stop", evse.id, "EVDisconnected")
-        elif tx is not None:
+        elif tx is not None and was_occupied:
             self.say(tx, UPDATED, "EVDeparted")
 
     # -- start -----------------------------------------------------------------------------------------------------
