@@ -14,7 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 # name -> module:function
-JOBS: dict[str, str] = {}
+JOBS: dict[str, str] = {
+    "verify": "evse.shell.children.crypto_verify:job",
+}
 NICE = 5
 
 

@@ -1,0 +1,120 @@
+"""The layout of the certificate store: what lies where below its root. PEM files, read anew for every use.
+
+    ca/csms/CSMS_ROOT_CA.pem    roots of the CSMS (CSMS_ROOT_CA.old.pem: the one before, until the new one has served)
+    ca/mf/MF_ROOT_CA.pem        roots of the manufacturer          ca/mo/MO_ROOT_CA.pem    of e-mobility operators
+    ca/v2g/V2G_ROOT_CA.pem      V2G roots                          ca/cso/CPO_SUB_CA*.pem  intermediates, 1 and 2
+    client/csms/*.pem, *.key    the station's certificate with its chain, and its private key, under the same name
+    client/cso/*.pem, *.key     its V2G certificate likewise
+    last_utc                    the latest day on which the station knew the time, as UTC seconds
+
+`places` of a job: "certificates" the root; "ca", "cert", "key" what the station file names, or None; "state".
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from evse import store
+from evse.errors import StoreError
+from evse.shell.children import crypto
+from evse.shell.children.main import JobError
+
+# Root certificates by their type in OCPP 2.1.
+ROOTS = {
+    "CSMSRootCertificate": "ca/csms/CSMS_ROOT_CA.pem",
+    "ManufacturerRootCertificate": "ca/mf/MF_ROOT_CA.pem",
+    "MORootCertificate": "ca/mo/MO_ROOT_CA.pem",
+    "V2GRootCertificate": "ca/v2g/V2G_ROOT_CA.pem",
+}
+INTERMEDIATES = ("ca/cso/CPO_SUB_CA1.pem", "ca/cso/CPO_SUB_CA2.pem")
+# Directories of the station's own certificates, by CertificateSigningUse.
+CLIENTS = {"ChargingStationCertificate": "client/csms", "V2GCertificate": "client/cso"}
+OLD_ROOT = "ca/csms/CSMS_ROOT_CA.old.pem"
+FILE_BYTES = 1 << 20
+LAST_UTC_STEP_S = 86_400.0
+
+
+def paths(places: dict[str, Any]) -> dict[str, str]:
+    """Type of root -> its file; what the station file names counts until the store has its own."""
+    root = places["certificates"]
+    files = {kind: f"{root}/{name}" for kind, name in ROOTS.items()}
+    named = places.get("ca")
+    if named and os.path.isfile(named) and not os.path.exists(files["CSMSRootCertificate"]):
+        files["CSMSRootCertificate"] = named
+    return files
+
+
+def read(path: str) -> list[crypto.Certificate]:
+    """The certificates of a file, none if there is no file. Raises JobError "Failed"."""
+    text = read_text(path)
+    try:
+        return crypto.load(text, FILE_BYTES) if text is not None and "BEGIN" in text else []
+    except JobError as error:
+        raise JobError("Failed", f"{path}: {error}") from None
+
+
+def read_text(path: str) -> str | None:
+    """A file's text, None if there is no file. Raises JobError "Failed"."""
+    try:
+        with open(path, encoding="ascii", errors="replace", newline="") as file:
+            text = file.read(FILE_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise JobError("Failed", f"{path}: {error.strerror}") from None
+    if len(text) > FILE_BYTES:
+        raise JobError("Failed", f"{path}: larger than {FILE_BYTES} bytes")
+    return text
+
+
+def write(path: str, text: str) -> None:
+    """Replaces a file durably (mode 0600), making its directories (0700). Raises JobError "Failed"."""
+    directory = os.path.dirname(path)
+    missing = []
+    while not os.path.isdir(directory):
+        missing.append(directory)
+        directory = os.path.dirname(directory)
+    try:
+        for name in reversed(missing):
+            store.make_directory(os, name)
+        store.write_file(os, path, (text.encode(),))
+        store.sync_directory(os, os.path.dirname(path))
+    except StoreError as error:
+        raise JobError("Failed", str(error)) from None
+
+
+def remove(*gone: str) -> None:
+    """Removes files, those that are there, durably. Raises JobError "Failed"."""
+    for path in gone:
+        error = store.unlink(os, path)
+        if error is not None:
+            raise JobError("Failed", f"{path}: {error.strerror}")
+    for directory in {os.path.dirname(path) for path in gone}:
+        if os.path.isdir(directory):
+            try:
+                store.sync_directory(os, directory)
+            except StoreError as error:
+                raise JobError("Failed", str(error)) from None
+
+
+def names(directory: str, suffix: str) -> list[str]:
+    """The files of a directory with that suffix, without it, sorted; none if there is no directory."""
+    try:
+        return sorted(name.removesuffix(suffix) for name in os.listdir(directory) if name.endswith(suffix))
+    except OSError:
+        return []
+
+
+def last_utc(places: dict[str, Any]) -> float:
+    """The latest time of which the station was sure, to a day; 0 if there never was one."""
+    try:
+        return float(read_text(f"{places['certificates']}/last_utc") or 0)
+    except (ValueError, JobError):
+        return 0.0
+
+
+def note_utc(places: dict[str, Any], utc: float | None) -> None:
+    """Remembers a time that is known, once a day at most; one that was corrected backwards counts at once."""
+    if utc is not None and not 0 <= utc - last_utc(places) < LAST_UTC_STEP_S:
+        write(f"{places['certificates']}/last_utc", f"{utc:.0f}\n")
