@@ -127,6 +127,9 @@ class Engine:
         for key in sorted(self.journal.state):
             if (name := key.partition(":")[0]) in registry.ACTIONS:
                 self.block(name)
+        for name, variable in registry.SWITCHED.items():
+            if self.model.boolean(*variable):
+                self.block(name)
         self._enter(self._tell, "started")
 
     def fact(self, name: str, *args: Any) -> None:

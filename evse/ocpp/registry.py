@@ -19,8 +19,11 @@ ACTIONS = {
     " RequestStopTransaction TriggerMessage UnlockConnector",
     "reset": "Reset",
     "smart_charging": "ClearChargingProfile GetChargingProfiles GetCompositeSchedule SetChargingProfile",
+    "network": "SetNetworkProfile",
     "data_transfer": "DataTransfer",
+    "firmware": "PublishFirmware SignedUpdateFirmware UnpublishFirmware UpdateFirmware",
     "security": "",
+    "tariff": "",
 }
 
 # Facts that load the blocks which must hear them, in this order.
@@ -38,25 +41,37 @@ FACTS = {
 
 # Facts that only reach blocks which are loaded already, in this order.
 HEARS = {
-    "started": ("transactions", "smart_charging", "reservation"),
+    "started": ("transactions", "smart_charging", "reservation", "firmware"),
+    "accepted": ("tariff", "firmware"),
     "plugged": ("authorization", "smart_charging", "reservation"),
     "authorized": ("smart_charging", "reservation"),
-    "unplugged": ("transactions", "authorization", "availability", "smart_charging", "reservation"),
-    "charging_state": ("transactions", "availability"),
+    "unplugged": (
+        "transactions", "authorization", "availability", "smart_charging", "reservation", "tariff", "firmware",
+    ),  # fmt: skip
+    "charging_state": ("transactions", "availability", "tariff"),
     "power_path": ("transactions", "availability"),
-    "reading": ("transactions", "metering"),
+    "reading": ("transactions", "metering", "tariff"),
     "fault": ("transactions", "remote", "security", "reservation"),
     "lock": ("transactions", "remote", "authorization", "availability", "reservation"),
-    "stopped": ("transactions", "authorization", "reset", "remote", "availability", "smart_charging", "reservation"),
-    "connection_timeout": ("transactions", "authorization", "availability", "reset", "smart_charging", "reservation"),
+    "stopped": (
+        "transactions", "authorization", "reset", "remote", "availability", "smart_charging", "reservation", "firmware",
+    ),  # fmt: skip
+    "connection_timeout": (
+        "transactions", "authorization", "availability", "reset", "smart_charging", "reservation", "firmware",
+    ),  # fmt: skip
     "transaction_started": ("smart_charging", "metering", "availability", "reservation"),
-    "transaction_ended": ("smart_charging", "metering", "availability", "reset", "remote", "reservation"),
-    "disconnected": ("boot", "availability", "configuration", "metering", "authorization"),
+    "transaction_ended": (
+        "smart_charging", "metering", "availability", "reset", "remote", "reservation", "tariff", "firmware",
+    ),  # fmt: skip
+    "disconnected": ("boot", "availability", "configuration", "metering", "authorization", "tariff"),
     "restarting": ("authorization",),
-    "clock_changed": ("metering", "transactions", "security", "smart_charging", "reservation"),
+    "clock_changed": ("metering", "transactions", "security", "smart_charging", "reservation", "firmware"),
     "cleared": ("reservation",),
     "availability_changed": ("reservation",),
 }
+
+# Blocks that a variable switches on: they are there from the start then, before they are first spoken to.
+SWITCHED = {"tariff": ("OCPP16Ctrlr", "CustomDisplayCostAndPrice")}
 
 # Messages that TriggerMessage may ask for, by the 2.x name, and who sends them.
 TRIGGERS = {
@@ -65,6 +80,8 @@ TRIGGERS = {
     "StatusNotification": "availability",
     "MeterValues": "metering",
     "TransactionEvent": "transactions",
+    "FirmwareStatusNotification": "firmware",
+    "SignedFirmwareStatusNotification": "firmware",
 }
 
 

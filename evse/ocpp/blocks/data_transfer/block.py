@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from evse.errors import CsmsError, UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from evse.errors import CsmsError
-    from evse.ocpp.engine import Engine
+    from evse.ocpp.engine import Engine, Later
 
     Handler = Callable[[str | None, Any], tuple[str, Any]]
 
@@ -36,17 +37,41 @@ class Block:
             if not messages:
                 del self._handlers[vendor_id]
 
-    def data_transfer(self, request: dict[str, Any]) -> dict[str, Any]:
+    def data_transfer(self, request: dict[str, Any]) -> dict[str, Any] | Later:
         """[P01] UnknownVendorId and UnknownMessageId carry no data. [P01.FR.05, P01.FR.06; 1.6 §4.3]"""
         messages = self._handlers.get(request["vendorId"])
         if messages is None:
-            return {"status": "UnknownVendorId"}
+            return self._extension(request)
         message_id = request.get("messageId")
         handler = messages.get(message_id) or messages.get(None)
         if handler is None:
             return {"status": "UnknownMessageId"}
-        status, data = handler(message_id, request.get("data"))
-        return {"status": status} if data is None else {"status": status, "data": data}
+        return _said(*handler(message_id, request.get("data")))
+
+    def _extension(self, request: dict[str, Any]) -> dict[str, Any] | Later:
+        """What a version carries in DataTransfer for want of a message of its own: the block has the rules."""
+        dialect = self.ctx.dialect(self.name)
+        name = dialect.VENDORS.get(request["vendorId"])
+        block = None if name is None else self.ctx.block(name)
+        if block is None:
+            return {"status": "UnknownVendorId"}
+        method, read, write = self.ctx.dialect(name).DATA.get(request.get("messageId"), (None, None, None))
+        if method is None:
+            return {"status": "UnknownMessageId"}
+        try:
+            answer = getattr(block, method)(read(dialect.opened(request.get("data"))))
+        except (CsmsError, UsageError) as error:
+            self.ctx.log.warning(
+                "DataTransfer refused", vendor=request["vendorId"], message=request["messageId"], why=str(error)
+            )
+            return {"status": "Rejected"}
+        if not hasattr(answer, "when_set"):
+            return _said(*write(answer))
+        later = self.ctx.later()
+        answer.when_set(
+            lambda said: later.set({"status": "Rejected"} if isinstance(said, CsmsError) else _said(*write(said)))
+        )
+        return later
 
     def send(
         self,
@@ -65,3 +90,7 @@ class Block:
         if data is not None:
             request["data"] = data
         self.ctx.call(self, "DataTransfer", request, done)
+
+
+def _said(status: str, data: Any) -> dict[str, Any]:
+    return {"status": status} if data is None else {"status": status, "data": data}

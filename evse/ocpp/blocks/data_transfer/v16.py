@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from evse.jsontext import dumps
+from evse.errors import UsageError
+from evse.jsontext import JsonError, dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,19 @@ def _as_text(said: dict[str, Any], ctx: Any = None) -> dict[str, Any]:
     return said if data is None or isinstance(data, str) else {**said, "data": dumps(data)}
 
 
+def opened(text: str | None) -> dict[str, Any]:
+    """The object that the data of an application note is. Raises UsageError."""
+    try:
+        data = loads(text or "{}")
+    except JsonError as error:
+        raise UsageError(f"data: {error}") from None
+    if not isinstance(data, dict):
+        raise UsageError("data: no JSON object")
+    return data
+
+
 CALLS = {"DataTransfer": ("data_transfer", None, _as_text)}
 EVENTS = {"DataTransfer": ("DataTransfer", _as_text, None)}
+# Who answers the application notes of the OCA; the block's 1.6 form has the messages in DATA.
+VENDORS = {"org.openchargealliance.costmsg": "tariff"}
 RECORDS: dict[str, Any] = {}

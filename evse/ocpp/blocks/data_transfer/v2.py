@@ -9,3 +9,4 @@ if TYPE_CHECKING:
 CALLS = {"DataTransfer": ("data_transfer", None, None)}
 EVENTS: dict[str, Any] = {}
 RECORDS: dict[str, Any] = {}
+VENDORS: dict[str, str] = {}

@@ -1,0 +1,11 @@
+"""Prices and costs in 2.x: totalCost and messages come with the answer to a TransactionEvent; transactions shows them."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+CALLS: dict[str, Any] = {}
+EVENTS: dict[str, Any] = {}
+RECORDS: dict[str, Any] = {}
