@@ -15,6 +15,11 @@ from typing import Any
 
 # name -> module:function
 JOBS: dict[str, str] = {
+    "booted_slot": "evse.shell.children.install:booted_slot",
+    "firmware_room": "evse.shell.children.install:room",
+    "install": "evse.shell.children.install:install",
+    "download": "evse.shell.children.transfer:download",
+    "certificates": "evse.shell.children.crypto_store:job",
     "verify": "evse.shell.children.crypto_verify:job",
 }
 NICE = 5

@@ -1,0 +1,161 @@
+"""Transfers over FTP and FTPS, with a real server: whole files in spite of broken connections and endless replies."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evse.shell.children import transfer
+from evse.shell.children.main import JobError
+from tests.support.fileservers import CONTENT, Authority, FtpFiles, ftp_files
+
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module", params=["ftp", "ftps", "implicit"])
+def server(request: pytest.FixtureRequest, authority: Authority) -> Iterator[FtpFiles]:
+    with ftp_files(request.param, authority) as server:
+        yield server
+
+
+@pytest.fixture
+def ftp(server: FtpFiles, monkeypatch: pytest.MonkeyPatch) -> FtpFiles:
+    server.clear()
+    if server.kind == "implicit":
+        monkeypatch.setattr("evse.shell.children.ftpfile.IMPLICIT_FTPS_PORT", server.port)
+    return server
+
+
+class Station:
+    """A state directory, and jobs as a child process does them."""
+
+    def __init__(self, state: Path, ca: Path) -> None:
+        self.state = state
+        self.places: dict[str, Any] = {"state": str(state), "certificates": str(state / "certificates"), "ca": str(ca)}
+        self.news: list[dict[str, Any]] = []
+
+    def download(self, url: str, **request: Any) -> dict[str, Any]:
+        asked = {"url": url, "to": "image.bin", "max_bytes": 1 << 20, **request}
+        return transfer.download(asked, self.places, self.news.append)
+
+    def refused(self, url: str, **request: Any) -> tuple[str, str]:
+        with pytest.raises(JobError) as caught:
+            self.download(url, **request)
+        return caught.value.code, str(caught.value)
+
+
+@pytest.fixture
+def station(tmp_path: Path, authority: Authority) -> Station:
+    return Station(tmp_path, authority.root)
+
+
+def test_a_file_arrives_whole(station: Station, ftp: FtpFiles) -> None:
+    answer = station.download(f"{ftp.url}/image.bin")
+    assert answer == {"path": str(station.state / "image.bin"), "bytes": len(CONTENT), "sha256": SHA256}
+    assert (station.state / "image.bin").read_bytes() == CONTENT
+    assert ftp.secured == (ftp.kind != "ftp")
+
+
+def test_what_broke_off_is_resumed(station: Station, ftp: FtpFiles) -> None:
+    ftp.cut(100_000)
+    assert station.download(f"{ftp.url}/image.bin", attempts=2)["sha256"] == SHA256
+    assert ftp.rests == [100_000]
+    assert [news["attempt"] for news in station.news if "attempt" in news] == [2]
+
+
+def test_a_file_that_changed_meanwhile_begins_anew(station: Station, ftp: FtpFiles) -> None:
+    ftp.cut(100_000)
+    station.refused(f"{ftp.url}/image.bin")
+    ftp.write("image.bin", CONTENT[::-1] + b"more")
+    assert station.download(f"{ftp.url}/image.bin")["bytes"] == len(CONTENT) + 4
+    assert ftp.rests == []
+
+
+def test_a_wrong_password_is_final_and_never_told(station: Station, ftp: FtpFiles) -> None:
+    code, says = station.refused(f"{ftp.url.replace('s3cret', 'wr0ng')}/image.bin", attempts=3)
+    assert (code, says.endswith("answers 530")) == ("Refused", True)
+    assert "wr0ng" not in says + str(station.news)
+    assert station.news == []
+
+
+def test_a_file_that_is_not_there(station: Station, ftp: FtpFiles) -> None:
+    code, says = station.refused(f"{ftp.url}/no/such.bin", attempts=2)
+    assert (code, says.endswith("answers 550")) == ("Refused", True)
+    assert len(station.news) == 1
+    assert "such" not in says
+
+
+def test_a_server_that_nobody_vouches_for(station: Station, ftp: FtpFiles) -> None:
+    """Plain FTP shows no certificate: nothing is asked for."""
+    station.places["ca"] = "/nonexistent.pem"
+    if ftp.kind == "ftp":
+        assert station.download(f"{ftp.url}/image.bin")["sha256"] == SHA256
+        return
+    code, says = station.refused(f"{ftp.url}/image.bin")
+    assert code == "Failed"
+    assert "TLS: unable to get local issuer certificate" in says
+    assert ftp.logins == []
+
+
+def test_too_large(station: Station, ftp: FtpFiles) -> None:
+    code, says = station.refused(f"{ftp.url}/image.bin", max_bytes=1000)
+    assert (code, says) == ("TooLarge", f"{len(CONTENT)} bytes are announced, 1000 allowed")
+
+
+@pytest.mark.parametrize("name", ["a%0d%0aDELE%20b", "%00"])
+def test_no_path_that_is_a_command(station: Station, ftp: FtpFiles, name: str) -> None:
+    assert station.refused(f"{ftp.url}/{name}")[0] == "BadUrl"
+
+
+def test_a_name_with_spaces(station: Station, ftp: FtpFiles) -> None:
+    ftp.write("an image.bin", b"small")
+    assert station.download(f"{ftp.url}/an%20image.bin")["bytes"] == 5
+
+
+def test_a_server_that_talks_without_end(station: Station) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def talk() -> None:
+        peer, _ = listener.accept()
+        with peer:
+            try:
+                while True:
+                    peer.sendall(b"220-welcome to a very polite server\r\n" * 100)
+            except OSError:
+                return
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    code, says = station.refused(f"ftp://127.0.0.1:{listener.getsockname()[1]}/x")
+    thread.join()
+    listener.close()
+    assert code == "Failed"
+    assert "talks without end" in says
+
+
+@pytest.mark.parametrize("greeting", [b"\xff\xfe nonsense\r\n", b"", b"500 no\r\n", b"x" * 20_000])
+def test_something_else_than_ftp(station: Station, greeting: bytes) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def talk() -> None:
+        peer, _ = listener.accept()
+        with peer:
+            peer.sendall(greeting)
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    code, _ = station.refused(f"ftp://127.0.0.1:{listener.getsockname()[1]}/x")
+    thread.join()
+    listener.close()
+    assert code in ("Failed", "Refused")
