@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
     from evse.shell.log import Log
 
-RESTART = 75
+RESTART, REBOOT = 75, 76
 # What a failing device, CSMS or disk raises: none of it ends the process. All else is a defect.
 FAULTS = (OSError, EvseError, HalError)
 # An orderly shutdown waits so long for sessions to end, and then for the CSMS to take what is to be said.
 SESSIONS_END_S = 2.0
 FAREWELL_S = 1.0
+# The meters' first readings are waited for; a controller gives up on its own a little earlier.
+METERS_S = 2.5
 # A contactor of a real board does not close more often than this where the board file says nothing.
 MIN_CLOSE_INTERVAL_S = 10.0
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -134,7 +136,7 @@ class Station:
     # Life
 
     def start(self) -> None:
-        """Starts the hardware, then the rules, the control socket and the connection. Raises EvseError."""
+        """Starts the control socket, the rules and the EVSEs; then, with the meters, all else. Raises EvseError."""
         self.control.start()
         self.runner.effects.update(
             authorize=lambda evse: self.controllers[evse].authorize(),
@@ -148,6 +150,20 @@ class Station:
         self.side.begin()
         for id, controller in self.controllers.items():
             self._start_device(id, controller, self.loop)
+        self._deadline = self.clock.now() + METERS_S
+        self._await_meters()
+
+    def _await_meters(self) -> None:
+        """Nobody can begin anything before every meter has spoken, or had its time."""
+        if self._stopping:
+            return
+        if self.clock.now() < self._deadline and not all(controller.ready for controller in self.controllers.values()):
+            self.loop.call_later(0.02, self._await_meters)
+        else:
+            self._open()
+
+    def _open(self) -> None:
+        """Cards, lights, the CSMS: the station can be used."""
         for reader, evse_ids in self.board.readers:
             hear = lambda event, *values, ids=evse_ids: self._hear_reader(ids, event, *values)  # noqa: E731
             self._start_device(None, reader, self.loop, hear)
@@ -211,10 +227,14 @@ class Station:
             self.emit("fault", evse_id, "ReaderFailure" if evse_id is None else "InternalError", str(error))
 
     def restart(self, reason: str) -> None:
-        """Ends the process with the exit code that asks for the next start, after the configured delay."""
+        """Ends the process with the exit code that asks for the next start, after the configured delay.
+
+        New firmware may need a start of the machine.
+        """
         delay_s = self.config["behaviour"]["reset_delay_s"]
+        machine = reason == "FirmwareUpdate" and self.config["firmware"]["restart"] == "machine"
         self.log.info("the station restarts", reason=reason, delay_s=delay_s)
-        self.loop.call_later(delay_s, self.shut_down, RESTART)
+        self.loop.call_later(delay_s, self.shut_down, REBOOT if machine else RESTART)
 
     def shut_down(self, exit_code: int) -> None:
         """Orderly: sessions end (or stay to be resumed, as configured), the CSMS hears of it, outputs are safe."""

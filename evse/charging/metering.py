@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 _REGISTER = ("Energy.Active.Import.Register", None)
 FRESH_S = 1.0
+# The first reading is waited for so long, and nothing may begin before it.
+FIRST_S = 2.0
 
 
 class Metering:
     """What the meter said last; `silent(True)` is called after `loss_s` without a reading, `silent(False)` at the next.
+
+    A meter that said nothing yet is silent after FIRST_S.
 
     values, signed  the latest reading, empty and None before the first
     when            its monotonic time, None before the first
@@ -47,10 +51,15 @@ class Metering:
         self._fresh: Callable[[], Any] | None = None
         self._limit: Timer | None = None
 
-    def watch(self) -> None:
-        """Begins to expect readings."""
+    def watch(self, ready: Callable[[], Any]) -> None:
+        """Begins to expect readings; calls `ready()` with the first, or without one after FIRST_S."""
+        now = self._clock.now()
+        if self._meter is None or self.when is not None:
+            ready()
+        else:
+            self._fresh = ready
         if self._meter is not None:
-            self._watch = self._timers.at(self._clock.now() + self._loss_s, self._check)
+            self._watch = self._timers.at(now + (FIRST_S if self.when is None else self._loss_s), self._check)
 
     def close(self) -> None:
         for timer in (self._watch, self._limit):
@@ -135,4 +144,6 @@ class Metering:
             if not self._quiet:
                 self._quiet = True
                 self._silent(True)
+            if self.when is None:
+                self.taken()
         self._watch = self._timers.at(due, self._check)

@@ -40,7 +40,7 @@ class ChargingController:
     offered_a       current offered to the vehicle, None for none
     demand          None, or ("asks" | "rests", most it could be given in A); `demand_changed()` is called on a change
     faults, limits, metering   what their modules say
-    ready           it was started, and the meter has spoken or had its time
+    ready           nothing of the start is awaited any more: the meter has spoken or had its time
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class ChargingController:
 
     def close(self) -> None:
         """Opens the contactor, takes the offer back and closes the devices; nothing is told afterwards."""
-        self._busy = True
+        self._busy = self.ready = True
         for timer in (self._timer, self._weld_timer):
             if timer is not None:
                 timer.cancel()
@@ -175,7 +175,8 @@ class ChargingController:
     def _hear(self, event: str, *values: Any) -> None:
         if event == "reading":
             self.metering.take(values[0], values[1], self.state not in ("idle", "occupied"))
-            self._say("reading", self.metering.values, self.metering.signed)
+            tell = self._facts.append if self.ready else self._facts.appendleft  # the first one before all else
+            tell(("reading", (self.metering.values, self.metering.signed)))
             self._watch_current()
             self.metering.taken()
         elif event == "contactor":

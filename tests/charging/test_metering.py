@@ -73,7 +73,7 @@ def test_register_set_back_without_a_session_is_logged_and_shown() -> None:
 def test_without_a_meter_nothing_is_waited_for() -> None:
     loop = FakeLoop()
     metering = Metering(None, loop._timers, Clock(monotonic=loop.time), lambda silent: None, 10.0)
-    metering.watch()
+    metering.watch(list)
     done: list[float] = []
     metering.fresh(lambda: done.append(loop.time()))
     loop.advance(100)

@@ -217,7 +217,7 @@ class Post:
         while self.loop.now < end:
             self.loop.advance(min(0.1, end - self.loop.now))
             for _ in range(3):
-                self.loop.run_once(0.001)
+                self.loop.run_once(0.002)
 
     def told(self) -> list[tuple[Any, ...]]:
         heard, self.heard = self.heard, []
