@@ -68,6 +68,32 @@ def test_a_device_that_cannot_start_is_a_fault_of_its_evse_only(bench: Bench, mo
     assert not bench.contactor(1)
 
 
+def test_nobody_can_use_the_station_before_the_meters_spoke(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    station, meter = bench.station, bench.simulation.outlet(2).meter
+    started: list[Any] = []
+    for reader, _ in station.board.readers:
+        monkeypatch.setattr(reader, "start", lambda *_: started.append(reader))
+    meter.silent = True
+    station.start()
+    bench.simulation.plug(2)
+    for _ in range(5):
+        bench.loop.run_once(0.02)
+    assert not station.ready and not started and station.evses[2].plugged is None
+    meter.silent = False
+    meter.set_register(5000)
+    bench.run(lambda: station.ready and bench.contactor(2))
+    assert started and station.evses[2].register_wh == pytest.approx(5000, abs=1)
+
+
+def test_a_station_that_shuts_down_while_it_waits_for_a_meter_does_not_open(bench: Bench) -> None:
+    bench.simulation.outlet(1).meter.silent = True
+    bench.station.start()
+    bench.station.shut_down(0)
+    for _ in range(5):
+        bench.loop.run_once(0.02)
+    assert not bench.station.ready
+
+
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), HalError("Bus", "no answer"), StoreError("full")])
 def test_what_fails_outside_ends_nothing(bench: Bench, error: Exception) -> None:
     bench.station.start()
