@@ -1,7 +1,7 @@
 """The resident process: loads the compiled configuration, builds the station, runs the loop until it is told to end.
 
 Exit codes: 1 refused or failed at the start, 70 an internal error (outputs were made safe first), 75 the station asks
-to be started again (a reset), 129, 130 and 143 after SIGHUP, SIGINT and SIGTERM.
+to be started again (a reset), 76 that the machine is (new firmware), 129, 130 and 143 after SIGHUP, SIGINT and SIGTERM.
 """
 
 from __future__ import annotations

@@ -521,7 +521,7 @@ def test_a_key_is_a_view_there_and_back():
         ("SecurityProfile", "2", "Rejected"),
         ("AuthorizationKey", "0123456789abcdef", "Accepted"),
         ("AuthorizationKey", "short", "Rejected"),
-        ("SupportedFileTransferProtocols", "FTP", "NotSupported"),
+        ("SupportedFileTransferProtocols", "FTP", "Rejected"),
         ("Nonsense", "3", "NotSupported"),
         ("ConnectorPhaseRotation", "0.RST,1.RTS,2.NotApplicable", "Accepted"),
         ("ConnectorPhaseRotation", "3.RST", "Rejected"),

@@ -25,6 +25,7 @@ from typing import Any
 
 from evse.charging.session import ChargingController
 from evse.clock import Clock, Timers, timestamp
+from evse.errors import CsmsError
 from evse.model import Connector, Evse
 from evse.ocpp.engine import Engine
 from evse.ocpp.station_facts import provide_facts
@@ -83,6 +84,7 @@ class WholeStation:
         self.displays: list[str] = []
         self.security_events: list[dict[str, Any]] = []  # answered at once: they belong to no case of the core
         self.effects: list[tuple[Any, ...]] = []  # those that leave the station: reboot, reconnect, clock
+        self.jobs: dict[int, tuple[str, dict[str, Any]]] = {}  # those given to child processes: number -> name, request
         self._open_id: str | None = None
         self.asked = 0  # CALLs of the CSMS so far
         self._random = 0
@@ -147,6 +149,8 @@ class WholeStation:
             permit=lambda evse, permitted: self.controllers[evse].permit(permitted),
             display=lambda evse, text: self.displays.append(text),
             settings=lambda: None,
+            job=lambda number, name, request, within_s: self.jobs.update({number: (name, request)}),
+            job_stop=lambda number: self.jobs.pop(number, None),
             **{name: lambda *args, name=name: self.effects.append((name, *args)) for name in OUTWARD},
         )
         self._running = True
@@ -171,6 +175,7 @@ class WholeStation:
         self.journal.close()
         self.loop.settle()
         self.calls.clear()
+        self.jobs.clear()
         self._open_id = None
 
     def reboot(self) -> None:
@@ -222,6 +227,16 @@ class WholeStation:
     def is_locked(self, evse: int = 1) -> bool:
         """The cable cannot be taken from the socket."""
         return bool(self.sim.outlet(evse).locks[0].locked)
+
+    def job_done(
+        self, name: str, answer: dict[str, Any] | None = None, error: CsmsError | None = None
+    ) -> dict[str, Any]:
+        """The only job under way must be `name`: it ends so. Its request."""
+        assert [each for each, _ in self.jobs.values()] == [name], f"expected job {name}, got {self.jobs}"
+        number, (_, request) = self.jobs.popitem()
+        self.runner.tell(self.engine.job_ended, number, None if error else answer or {}, error)
+        self.loop.settle()
+        return request
 
     # -- the CSMS --------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ JOBS: dict[str, str] = {
     "firmware_room": "evse.shell.children.install:room",
     "install": "evse.shell.children.install:install",
     "download": "evse.shell.children.transfer:download",
+    "upload": "evse.shell.children.transfer:upload",
     "certificates": "evse.shell.children.crypto_store:job",
     "verify": "evse.shell.children.crypto_verify:job",
 }

@@ -447,7 +447,7 @@ def test_16_all_keys(asked):
     assert told["SupportedFeatureProfiles"].startswith("Core")
     assert told["MeterValuesSampledData"] == "Energy.Active.Import.Register"
     assert told["AuthorizationKey"] is None
-    assert "SupportedFileTransferProtocols" not in told
+    assert told["SupportedFileTransferProtocols"] == "FTP,FTPS,HTTP,HTTPS"
 
 
 def test_16_listed_keys_and_unknown_ones():

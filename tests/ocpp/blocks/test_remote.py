@@ -554,8 +554,6 @@ def test_f06_fr_07_a_triggered_transaction_event(version: str) -> None:
     ("version", "action", "message"),
     [
         ("1.6", "TriggerMessage", "DiagnosticsStatusNotification"),
-        ("1.6", "TriggerMessage", "FirmwareStatusNotification"),
-        ("1.6", "ExtendedTriggerMessage", "SignChargePointCertificate"),
         ("1.6", "ExtendedTriggerMessage", "LogStatusNotification"),
         ("2.0.1", "TriggerMessage", "SignCombinedCertificate"),
         ("2.1", "TriggerMessage", "PublishFirmwareStatusNotification"),

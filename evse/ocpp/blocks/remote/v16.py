@@ -39,13 +39,21 @@ def _unlocked(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _trigger(payload: dict[str, Any]) -> dict[str, Any]:
-    """TriggerMessage.req and ExtendedTriggerMessage.req; connector 0 is the charge point."""
+    """TriggerMessage.req; connector 0 is the charge point."""
     message = payload["requestedMessage"]
     request: dict[str, Any] = {"requestedMessage": _MESSAGES.get(message, message)}
     if (id := payload.get("connectorId")) is not None:
         request["evse"] = {"id": id}
         if id == 0:
             request["evse"]["connectorId"] = 0
+    return request
+
+
+def _trigger_extended(payload: dict[str, Any]) -> dict[str, Any]:
+    """ExtendedTriggerMessage.req, where the firmware update is the signed one. [whitepaper §6.16]"""
+    request = _trigger(payload)
+    if request["requestedMessage"] == "FirmwareStatusNotification":
+        request["requestedMessage"] = "SignedFirmwareStatusNotification"
     return request
 
 
@@ -60,7 +68,7 @@ CALLS = {
     "RemoteStopTransaction": ("request_stop", _stop, _status),
     "UnlockConnector": ("stop_and_unlock", _unlock, _unlocked),
     "TriggerMessage": ("trigger_message", _trigger, _status),
-    "ExtendedTriggerMessage": ("trigger_message", _trigger, _status),
+    "ExtendedTriggerMessage": ("trigger_message", _trigger_extended, _status),
 }
 EVENTS: dict[str, Any] = {}
 RECORDS: dict[str, Any] = {}

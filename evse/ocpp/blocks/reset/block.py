@@ -48,6 +48,9 @@ class Block:
             return _rejected("UnsupportedRequest")  # [B11.FR.09, B12.FR.09]
         if self._restarting or scope in self._stopping:
             return {"status": "Accepted"}
+        firmware = self.ctx.loaded("firmware")
+        if scope == STATION and firmware is not None and firmware.is_final:
+            return _rejected("FwUpdateInProgress")  # [B11.FR.06]
         busy = self._busy(scope)
         if kind == "OnIdle" and busy:
             self._scheduled[scope] = "ScheduledReset"
@@ -59,6 +62,11 @@ class Block:
             self._stop(evse, request.get("reason", "ImmediateReset"))
         self._advance(scope)
         return {"status": "Accepted"}  # [B11.FR.03, B12.FR.02]
+
+    def restart(self, reason: str) -> None:
+        """Another block wants a restart, and nobody charges; the CSMS hears what is due before. `reason`: BootReason."""
+        self._stopping[STATION] = (reason, self.ctx.clock.now())
+        self._advance(STATION)
 
     def _stop(self, evse: Evse, reason: str) -> None:
         """[B12.FR.04, B12.FR.08]"""
@@ -92,7 +100,8 @@ class Block:
         transactions = self.ctx.block("transactions")
         if transactions is None:
             return [evse for evse in evses if evse.authorized is not None]
-        return [evse for evse in evses if evse.authorized is not None or transactions.current(evse.id) is not None]
+        busy = [evse for evse in evses if evse.authorized is not None or transactions.current(evse.id) is not None]
+        return [*busy, *(tx.evse for tx in transactions.unplaced())] if scope == STATION else busy
 
     def _advance(self, scope: int) -> None:
         """Restarts once the sessions are over, or late."""
