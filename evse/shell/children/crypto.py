@@ -25,6 +25,8 @@ CHAIN_LENGTH = 10
 # From the leaf to the root, both counted.
 PATH_LENGTH = 6
 RSA_BITS, EC_BITS = 2048, 224  # [A00.FR.502, A00.FR.503]
+# A certificate that was made this moment is good though the clocks differ a little. [A02.FR.06, note]
+SKEW = datetime.timedelta(seconds=60)
 WEAK_HASHES = ("md5", "sha1")
 HASHES = {"SHA256": hashes.SHA256(), "SHA384": hashes.SHA384(), "SHA512": hashes.SHA512()}
 # Extensions whose meaning is checked here; another that is critical makes a certificate unusable. [RFC 5280 4.2]
@@ -55,7 +57,7 @@ class When:
         """Raises JobError for a certificate that has expired, or begins later as far as one can know."""
         if certificate.not_valid_after_utc < self.at:
             raise invalid(certificate, f"has expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
-        if self.known and certificate.not_valid_before_utc > self.at:
+        if self.known and certificate.not_valid_before_utc > self.at + SKEW:
             raise invalid(certificate, f"is valid only from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
 
 

@@ -2,7 +2,8 @@
 
     ca/csms/CSMS_ROOT_CA.pem    roots of the CSMS (CSMS_ROOT_CA.old.pem: the one before, until the new one has served)
     ca/mf/MF_ROOT_CA.pem        roots of the manufacturer          ca/mo/MO_ROOT_CA.pem    of e-mobility operators
-    ca/v2g/V2G_ROOT_CA.pem      V2G roots                          ca/cso/CPO_SUB_CA*.pem  intermediates, 1 and 2
+    ca/v2g/V2G_ROOT_CA.pem      V2G roots                          ca/oem/OEM_ROOT_CA.pem  of vehicle makers
+    ca/cso/CPO_SUB_CA1.pem      intermediates of the operator, and CPO_SUB_CA2.pem
     client/csms/*.pem, *.key    the station's certificate with its chain, and its private key, under the same name
     client/cso/*.pem, *.key     its V2G certificate likewise
     last_utc                    the latest day on which the station knew the time, as UTC seconds
@@ -16,6 +17,7 @@ import os
 from typing import Any
 
 from evse import store
+from evse.clock import UTC_FLOOR_S
 from evse.errors import StoreError
 from evse.shell.children import crypto
 from evse.shell.children.main import JobError
@@ -26,6 +28,7 @@ ROOTS = {
     "ManufacturerRootCertificate": "ca/mf/MF_ROOT_CA.pem",
     "MORootCertificate": "ca/mo/MO_ROOT_CA.pem",
     "V2GRootCertificate": "ca/v2g/V2G_ROOT_CA.pem",
+    "OEMRootCertificate": "ca/oem/OEM_ROOT_CA.pem",
 }
 INTERMEDIATES = ("ca/cso/CPO_SUB_CA1.pem", "ca/cso/CPO_SUB_CA2.pem")
 # Directories of the station's own certificates, by CertificateSigningUse.
@@ -70,16 +73,23 @@ def read_text(path: str) -> str | None:
 
 def write(path: str, text: str) -> None:
     """Replaces a file durably (mode 0600), making its directories (0700). Raises JobError "Failed"."""
-    directory = os.path.dirname(path)
+    make_directories(os.path.dirname(path))
+    try:
+        store.write_file(os, path, (text.encode(),))
+        store.sync_directory(os, os.path.dirname(path))
+    except StoreError as error:
+        raise JobError("Failed", str(error)) from None
+
+
+def make_directories(path: str) -> None:
+    """Creates a directory and those above it, where they are missing. Raises JobError "Failed"."""
     missing = []
-    while not os.path.isdir(directory):
-        missing.append(directory)
-        directory = os.path.dirname(directory)
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
     try:
         for name in reversed(missing):
             store.make_directory(os, name)
-        store.write_file(os, path, (text.encode(),))
-        store.sync_directory(os, os.path.dirname(path))
     except StoreError as error:
         raise JobError("Failed", str(error)) from None
 
@@ -116,5 +126,5 @@ def last_utc(places: dict[str, Any]) -> float:
 
 def note_utc(places: dict[str, Any], utc: float | None) -> None:
     """Remembers a time that is known, once a day at most; one that was corrected backwards counts at once."""
-    if utc is not None and not 0 <= utc - last_utc(places) < LAST_UTC_STEP_S:
+    if utc is not None and utc >= UTC_FLOOR_S and not 0 <= utc - last_utc(places) < LAST_UTC_STEP_S:
         write(f"{places['certificates']}/last_utc", f"{utc:.0f}\n")
