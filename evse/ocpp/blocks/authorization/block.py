@@ -6,7 +6,7 @@ and another one is asked to wait. Every decision ends on the display, and in a g
 
 Which EVSE a token is meant for, at a reader of several: one that the same token started (stop); a plugged one without
 authorization; one of the same group (stop); the only free one; else whichever is plugged first within
-EVConnectionTimeOut. A transaction whose TxStartPoint is Authorized begins once the EVSE is known.
+EVConnectionTimeOut. A transaction whose TxStartPoint is Authorized begins with the token all the same. [E01.FR.03]
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ UNASKED = ("Central", "NoAuthorization")
 class Grant:
     """A live authorization: who, since which event, and what the CSMS must hear about it."""
 
-    __slots__ = ("token", "group", "trigger", "remote_start_id", "reservation_id", "evses", "timer")
+    __slots__ = ("token", "group", "trigger", "remote_start_id", "reservation_id", "evses", "timer", "tx")
 
     def __init__(self, token: Token, info: Info, trigger: str, remote_start_id: int | None) -> None:
         self.token = token
@@ -47,6 +47,7 @@ class Grant:
         # For one that waits for its EVSE: where it may go, and how long.
         self.evses: list[Evse] = []
         self.timer: Timer | None = None
+        self.tx: Any = None  # the transaction that began with the token, before its EVSE was known
 
 
 class Block:
@@ -123,6 +124,15 @@ class Block:
         self._bind(evse, Grant(token, info, trigger, remote_start_id))
         return True
 
+    def awaits(self, evse: Evse) -> bool:
+        """Whether a transaction that has begun takes the next cable that is plugged there."""
+        return self._is_free(evse) and any(grant.tx is not None and evse in grant.evses for grant in self._waiting)
+
+    def withdraw(self, tx: Any, trigger: str, reason: str, token: Token | None) -> None:
+        """A transaction that waits for its EVSE ends, and with it the authorization."""
+        for grant in [each for each in self._waiting if each.tx is tx]:
+            self._forget_waiting(grant, trigger, reason, token)
+
     def restore(self, tx: Any) -> None:
         """The authorization of a transaction that goes on after a power cut."""
         info = {"groupIdToken": {"idToken": tx.group}} if tx.group else {}
@@ -181,6 +191,8 @@ class Block:
         for grant in self._waiting:
             if evse in grant.evses and self._is_free(evse):
                 self._forget_waiting(grant)
+                if grant.tx is not None:
+                    self.ctx.block("transactions").place(grant.tx, evse)
                 self._bind(evse, grant)
                 return
         if self.ctx.station.get("free_vending") and self._is_free(evse):
@@ -212,8 +224,10 @@ class Block:
         self._show(evse, "no vehicle was connected in time")
 
     def on_restarting(self) -> None:
-        """What was learnt last is known after the restart. [C10.FR.02]"""
+        """What was learnt last is known after the restart; who waits for a cable has to begin anew. [C10.FR.02]"""
         self.cache.flush()
+        for grant in list(self._waiting):
+            self._forget_waiting(grant, "ResetCommand", "ImmediateReset")
 
     # -- stopping --------------------------------------------------------------------------------------------------
 
@@ -258,6 +272,8 @@ class Block:
         for evse in self.ctx.evses.values():
             if evse.id in self._grants or transactions.current(evse.id) is not None:
                 self.release(evse, "MasterPass", "StopAuthorized", token)
+        for grant in list(self._waiting):
+            self._forget_waiting(grant, "StopAuthorized", "MasterPass", token)
         for evse_id, (_, connector, _) in self._held.items():
             self.ctx.effect("unlock", evse_id, connector)
         self._show(None, "master pass: all charging is stopped")
@@ -266,7 +282,7 @@ class Block:
         """The same token again while it waits for a cable: it is taken back."""
         for grant in self._waiting:
             if grant.token == token and any(evse in grant.evses for evse in evses):
-                self._forget_waiting(grant)
+                self._forget_waiting(grant, "StopAuthorized", "Local", token)
                 self._show(evses[0], "card withdrawn")
                 return True
         return False
@@ -341,18 +357,25 @@ class Block:
         grant.timer = self.ctx.timers.at(self.ctx.clock.now() + wait_s, self._cable_timeout, grant)
         # Readers are few, and each has one decision at a time; another token at the same reader replaces this one.
         for other in [each for each in self._waiting if any(evse in each.evses for evse in evses)]:
-            self._forget_waiting(other)
+            self._forget_waiting(other, "AbnormalCondition", "Other")
         self._waiting.append(grant)
+        transactions = self.ctx.block("transactions")
+        if transactions is not None:
+            grant.tx = transactions.begin_unplaced(grant)
         self._show(None, "card accepted: connect the vehicle")
 
     def _cable_timeout(self, grant: Grant) -> None:
-        self._forget_waiting(grant)
-        if grant.reservation_id is not None and (reservation := self.ctx.loaded("reservation")) is not None:
+        self._forget_waiting(grant, "EVConnectTimeout", "Timeout")
+        reservation = self.ctx.loaded("reservation")
+        if reservation is not None and grant.reservation_id is not None and grant.tx is None:
             reservation.unused(grant.reservation_id)
         self._show(None, "no vehicle was connected in time")
 
-    def _forget_waiting(self, grant: Grant) -> None:
+    def _forget_waiting(self, grant: Grant, trigger: str = "", reason: str = "", token: Token | None = None) -> None:
+        """It waits no longer; with a trigger and a reason its transaction ends, if it has one."""
         self._waiting.remove(grant)
+        if trigger and grant.tx is not None:
+            self.ctx.block("transactions").end(grant.tx, trigger, reason, token)
         if grant.timer is not None:
             grant.timer.cancel()
         grant.evses = []

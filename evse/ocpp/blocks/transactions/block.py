@@ -9,7 +9,8 @@ event; 1.6 must say a number: the first reading of the transaction if there is o
 
 from __future__ import annotations
 
-from evse.ocpp.blocks.transactions.events import ENDED, STARTED, UPDATED, Events
+from evse.model import Evse
+from evse.ocpp.blocks.transactions.events import ENDED, STARTED, UNPLACED, UPDATED, Events
 from evse.ocpp.blocks.transactions.points import (
     AUTHORIZATION_LOST,
     CONNECTION_LOST,
@@ -27,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from evse.model import Evse, Token
+    from evse.model import Token
 
 CSMS_IDS = "transactions:csms"
 # The charging side answers a stop within about a second; a transaction does not stay open if it never does.
@@ -75,6 +76,9 @@ class Block:
         one that was presented to stop. The Ended event follows when the charging side has stopped. [E07, F03.FR.02-03]
         """
         trigger = trigger or TRIGGERS.get(reason, "AbnormalCondition")
+        if tx.evse.id >= UNPLACED:
+            self.ctx.block("authorization").withdraw(tx, trigger, reason, token)
+            return
         if tx.stop is None:
             if self._ends(tx, reason, trigger):
                 self._await_stop(tx, trigger, reason, token)
@@ -82,6 +86,34 @@ class Block:
                 tx.reason = reason
                 self.say(tx, UPDATED, trigger, token=token)
         self.ctx.effect("stop", tx.evse.id, reason)
+
+    def begin_unplaced(self, grant: Any) -> Transaction | None:
+        """A token was accepted that waits for a cable at one of several EVSEs: a transaction, if one starts by that.
+
+        Its events name no EVSE until it is placed. [E01.FR.03, E01.FR.16]
+        """
+        if "Authorized" not in self._start_points():
+            return None
+        evse = Evse(UNPLACED + grant.evses[0].id, [])
+        evse.authorized = grant.token
+        tx = self.open[evse.id] = self._made(evse, "Idle")
+        self.say(tx, STARTED, grant.trigger, state="Idle", grant=grant)
+        return tx
+
+    def unplaced(self) -> list[Transaction]:
+        """Those that wait for their EVSE."""
+        return [tx for id, tx in self.open.items() if id >= UNPLACED]
+
+    def place(self, tx: Transaction, evse: Evse) -> None:
+        """The cable was plugged: the transaction is at this EVSE from now on."""
+        was = self.open.pop(tx.evse.id).evse
+        self.open[evse.id] = tx
+        tx.evse = evse
+        tx.begin_wh = self.ctx.block("metering").register_wh(evse)
+        self.say(tx, UPDATED, "CablePluggedIn", state=_connected(evse), more={"z": _beginning(tx)}, left=was)
+        self.ctx.fact("transaction_started", tx)
+        if tx.limit_wh == 0:
+            self._suspend(tx)
 
     def sampled(self, tx: Transaction, sample: list[Any], trigger: str, stamp: Any = None) -> None:
         """An Updated event for a meter sample; dropped first when the journal overflows. [J02.FR.11-13]"""
@@ -143,6 +175,9 @@ class Block:
     def on_plugged(self, evse: Evse, connector: int) -> None:
         tx = self.open.get(evse.id)
         if tx is None:
+            authorization = self.ctx.loaded("authorization")
+            if authorization is not None and authorization.awaits(evse):
+                return
             grant = self._grant(evse)
             remote = grant is not None and grant.remote_start_id is not None
             self._start_if(
@@ -159,7 +194,7 @@ class Block:
             state = _connected(evse) if evse.plugged is not None else evse.charging_state
             self._start_if(evse, holds(evse, evse.id in self.bays), grant.trigger, state)
             return
-        if tx.resuming:
+        if tx.resuming or grant.tx is tx:
             return
         tx.reason = None
         self._lift_limit(tx)
@@ -291,14 +326,16 @@ class Block:
             self._start(evse, "SignedDataReceived", evse.charging_state)
 
     def _start(self, evse: Evse, trigger: str, state: str) -> None:
-        metering = self.ctx.block("metering")
-        tx = Transaction(_uuid(self.ctx.random), evse, self.ctx.clock.stamp(), self.ctx.clock.now())
-        tx.begin_wh = metering.register_wh(evse)
-        tx.note_state(state, tx.started_when)
         self._unlocked.pop(evse.id, None)
-        self.open[evse.id] = tx
+        tx = self.open[evse.id] = self._made(evse, state)
         self.say(tx, STARTED, trigger, state=state, grant=self._grant(evse))
         self.ctx.fact("transaction_started", tx)
+
+    def _made(self, evse: Evse, state: str) -> Transaction:
+        tx = Transaction(_uuid(self.ctx.random), evse, self.ctx.clock.stamp(), self.ctx.clock.now())
+        tx.begin_wh = self.ctx.block("metering").register_wh(evse)
+        tx.note_state(state, tx.started_when)
+        return tx
 
     def _grant(self, evse: Evse) -> Any:
         """The live authorization of an EVSE as the authorization block knows it."""
@@ -352,9 +389,7 @@ class Block:
         now = self.ctx.clock.now()
         tx.note_state(state or "Idle", now)
         samples = self.ctx.block("metering").ended(tx)
-        row: dict[str, Any] = {"s": reason, "l": tx.charging_s(now)}
-        started = [tx.started, tx.begin_wh, tx.token and [tx.token.id_token, tx.token.kind], tx.reservation_id]
-        row["z"] = started
+        row: dict[str, Any] = {"s": reason, "l": tx.charging_s(now), "z": _beginning(tx)}
         del self.open[tx.evse.id]
         self._lift_limit(tx)
         self.say(tx, ENDED, trigger, state=state, token=token, samples=samples, stamp=stamp, more=row)
@@ -380,12 +415,12 @@ class Block:
     def _deauthorize(self, tx: Transaction, status: str) -> None:
         """The CSMS does not accept the token of a running transaction. [E05.FR.02-10, C15.FR.03-07, 1.6 §3.5.4]"""
         self.ctx.log.info("the CSMS refused the token of a transaction", evse=tx.evse.id, status=status)
-        self.ctx.effect("display", tx.evse.id, f"card refused: {status}")
+        self._show(tx, f"card refused: {status}")
         if self.ctx.model.boolean("TxCtrlr", "StopTxOnInvalidId") is not False:
             self.stop(tx, "DeAuthorized")
             return
         tx.limit_wh = float(self.ctx.model.integer("TxCtrlr", "MaxEnergyOnInvalidId") or 0)
-        if (tx.energy_wh() or 0) >= tx.limit_wh:
+        if tx.evse.id < UNPLACED and (tx.energy_wh() or 0) >= tx.limit_wh:
             self._suspend(tx)
 
     def _suspend(self, tx: Transaction) -> None:
@@ -403,10 +438,13 @@ class Block:
         """Running cost and personal message, for the display. [I02, I03]"""
         if "totalCost" in answer:
             tx.cost = answer["totalCost"]
-            self.ctx.effect("display", tx.evse.id, f"cost so far: {tx.cost}")
+            self._show(tx, f"cost so far: {tx.cost}")
         if "updatedPersonalMessage" in answer:
             tx.message = answer["updatedPersonalMessage"]
-            self.ctx.effect("display", tx.evse.id, answer["updatedPersonalMessage"]["content"])
+            self._show(tx, answer["updatedPersonalMessage"]["content"])
+
+    def _show(self, tx: Transaction, text: str) -> None:
+        self.ctx.effect("display", tx.evse.id if tx.evse.id < UNPLACED else None, text)
 
     def _keep_csms_ids(self) -> dict[str, Any]:
         return {CSMS_IDS: dict(self.csms_ids) or None}
@@ -429,6 +467,11 @@ class Block:
 def _connected(evse: Evse) -> str:
     """Charging state of an EVSE that was just plugged, though its own word may not have come yet."""
     return "EVConnected" if evse.charging_state == "Idle" else evse.charging_state
+
+
+def _beginning(tx: Transaction) -> list[Any]:
+    """What 1.6 must know to start a transaction late: stamp, register, token, reservation."""
+    return [tx.started, tx.begin_wh, tx.token and [tx.token.id_token, tx.token.kind], tx.reservation_id]
 
 
 def _stopped(evse: Evse) -> str:

@@ -6,7 +6,8 @@ Each in few letters, as there may be tens of thousands on the flash:
     g  trigger reason (absent: MeterValuePeriodic)          i  EVSE id            o  1: happened offline
     c  charging state           s  stopped reason           k  [id token, kind]   r  remoteStartId   v  reservationId
     x  connector id             p  phases used              l  seconds of energy flow               b  register in Wh
-    m  packed samples           z  in Ended: [stamp of the start, register then, [id token, kind], reservationId]
+    m  packed samples           z  in Ended, and where the EVSE became known: [stamp of the start, register then,
+                                   [id token, kind], reservationId]
 
 Kept beside the journal, in the same line: per EVSE `transactions:<id>` what identifies the open transaction (when it
 changes) and `transactions:<id>n` its counters (with every event).
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 STARTED, UPDATED, ENDED = 0, 1, 2
 EVENT = "TransactionEvent"
+# Id of the place of a transaction whose EVSE is not known yet: this, and the first EVSE of the reader.
+UNPLACED = 1000
 
 
 class Events:
@@ -47,8 +50,12 @@ class Events:
         stamp: Any = None,
         droppable: bool = False,
         more: dict[str, Any] | None = None,
+        left: Evse | None = None,
     ) -> None:
-        """Journals one event with all that is due in it, and the transaction's kept state, in one line."""
+        """Journals one event with all that is due in it, and the transaction's kept state, in one line.
+
+        `left`: where the transaction was kept until now.
+        """
         ctx, evse = self.ctx, tx.evse
         row: dict[str, Any] = {
             "t": tx.id,
@@ -71,7 +78,7 @@ class Events:
         # Told once, and where the CSMS asked which transactions there are. [E01.FR.16, F06.FR.07]
         if evse.plugged is not None and (tx.connector is None or trigger == "Trigger"):
             row["x"] = tx.connector = evse.plugged
-        samples = self._with_begin(tx, kind, samples)
+        samples = self._with_begin(tx, kind, samples, grant)
         if samples:
             row["m"] = samples
         if kind != UPDATED or grant is not None:
@@ -86,6 +93,8 @@ class Events:
         # A sample goes out at once while online: its seqNo must not be given again after a power cut.
         durable = ctx.online or not droppable
         keep = self._kept(tx, kind, row["w"])
+        if left is not None:
+            keep.update({f"transactions:{left.id}": None, f"transactions:{left.id}n": None})
         ctx.record(self._block, EVENT, row, droppable=droppable, durable=durable, keep=keep)
 
     def _kept(self, tx: Transaction, kind: int, stamp: Any) -> dict[str, Any]:
@@ -107,9 +116,15 @@ class Events:
         if grant.reservation_id is not None and grant.reservation_id != tx.reservation_id:
             row["v"] = tx.reservation_id = grant.reservation_id
 
-    def _with_begin(self, tx: Transaction, kind: int, samples: list[list[Any]] | None) -> list[list[Any]] | None:
-        """Adds the Transaction.Begin values to the first event that knows them. [E01.FR.09, E01.FR.17]"""
-        if tx.begun or kind == ENDED or tx.connector is None:
+    def _with_begin(
+        self, tx: Transaction, kind: int, samples: list[list[Any]] | None, grant: Any
+    ) -> list[list[Any]] | None:
+        """Adds the Transaction.Begin values to the first event that knows them. [E01.FR.09, E01.FR.17]
+
+        And where they were asked for in 1.6, to the one that names the driver: there the transaction starts with it.
+        """
+        starts = grant is not None and any(self.ctx.model.members("OCPP16Ctrlr", "StartTxnSampledData") or ())
+        if (tx.begun and not starts) or kind == ENDED or tx.connector is None:
             return samples
         begin = self.ctx.block("metering").begin(tx.evse)
         if not begin:
