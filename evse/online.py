@@ -10,6 +10,7 @@ from evse.ocpp.device_model import DeviceModel
 from evse.ocpp.engine import Engine
 from evse.ocpp.schema import Tables
 from evse.ocpp.station_facts import provide_facts
+from evse.profiles import ROOT_CA, Profiles
 from evse.shell.connection import Connection
 from evse.shell.tablefile import TableFile
 from evse.shell.trace import Trace
@@ -26,19 +27,14 @@ SETTINGS = {
     "stop_on_disconnect": ("boolean", "TxCtrlr", "StopTxOnEVSideDisconnect"),
     "unlock_on_disconnect": ("boolean", "OCPPCommCtrlr", "UnlockOnEVSideDisconnect"),
 }
-# Variables that the connection follows; the last two by connecting anew.
+# Variables that the connection follows.
 FOLLOWED = (
     ("OCPPCommCtrlr", "WebSocketPingInterval"),
     ("OCPPCommCtrlr", "RetryBackOffWaitMinimum"),
     ("OCPPCommCtrlr", "RetryBackOffRandomRange"),
     ("OCPPCommCtrlr", "RetryBackOffRepeatTimes"),
     ("OCPPCommCtrlr", "NetworkProfileConnectionAttempts"),
-    ("SecurityCtrlr", "SecurityProfile"),
-    ("SecurityCtrlr", "BasicAuthPassword"),
 )
-# The answer to the change is sent on the old connection.
-CREDENTIALS_AFTER_S = 1.0
-ROOT_CA = "ca/csms/CSMS_ROOT_CA.pem"
 GOING_AWAY = 1001
 
 
@@ -58,6 +54,9 @@ class Online:
         self.journal = Journal(f"{state_dir}/journal", log=log, droppable=Engine.is_droppable)
         read = TableFile(f"{compiled}/variables.tables").read
         self.model = DeviceModel(read, station.documents, evses=station.evses, overrides=config["overrides"])
+        self.network_profiles = Profiles(
+            config["csms"], self.model, station.documents, log, state_dir, self._certificates()
+        )
         behaviour = config["behaviour"]
         description = {name: value for name, value in config["station"].items() if value is not None}
         description["identity"] = config["csms"]["identity"]
@@ -90,6 +89,7 @@ class Online:
         """The engine takes up what a power cut interrupted. Once, before the hardware starts."""
         runner = self._station.runner
         runner.send = self.connection.send
+        self._slot: int | None = None  # of the last connection
         runner.effects.update(
             reconnect=lambda why: self.connection.close(reason=why[:100], reconnect=True),
             clock=lambda at: self._station.log.info("the CSMS gave the time", utc=at),
@@ -99,21 +99,15 @@ class Online:
         )
         self.connection.on_failure = self._failed
         self.connection.on_state = self._state_changed
-        self.connection.on_profile = self._profile_changed
         runner.tell(self.engine.start)
+            profiles=self._configure,
         for component, variable in FOLLOWED:
-            credentials = component == "SecurityCtrlr"
-            self.model.watch(
-                component, variable, self._new_credentials if credentials else lambda *_: self._configure()
-            )
+            self.model.watch(component, variable, lambda *_: self._configure())
 
     def connect(self) -> None:
-        """Connects, and stays connected; what the CSMS changed must not keep the station from connecting at all."""
-        try:
-            self.connection.configure(self._profiles())
-        except UsageError as error:
-            self._station.log.error("the connection begins as the station file says", why=str(error))
-            self.connection.configure(self._profiles(changed=False))
+        """Connects, and stays connected."""
+        self.network_profiles.begin()
+        self.connection.configure(self.network_profiles.profiles())
         self.connection.connect()
 
     def disconnect(self) -> None:
@@ -172,7 +166,7 @@ class Online:
         return {
             "identity": self._config["csms"]["identity"],
             "connection": "connected" if engine.is_connected else self.connection.state,
-            "network": self.connection.status(),
+            "network": {**self.connection.status(), "slot": self._slot},
             "version": engine.version if engine.is_connected else None,
             "registration": boot.status if boot is not None else None,
             "queued": self.journal.pending,
@@ -243,64 +237,19 @@ class Online:
         self._up = up
         self.connection.network(up)
 
-    def _profiles(self, changed: bool = True) -> list[dict[str, Any]]:
-        """The network profiles in their order: [csms], then its slots; `changed` with what the CSMS changed."""
-        csms = self._config["csms"]
-        model = self.model
-        root = self._certificates()
-        shared: dict[str, Any] = {
-            "identity": csms["identity"],
-            "ca": csms["ca"] or f"{root}/{ROOT_CA}",
-            **{
-                name: csms[name]
-                for name in ("cert", "key", "verify_hostname", "connect_timeout_s", "max_message_bytes", "deflate")
-            },
-            "ping_interval_s": model.integer("OCPPCommCtrlr", "WebSocketPingInterval") or 0,
-            "attempts": max(1, model.integer("OCPPCommCtrlr", "NetworkProfileConnectionAttempts") or 1),
-            "backoff": {
-                "wait_minimum_s": model.integer("OCPPCommCtrlr", "RetryBackOffWaitMinimum") or 0,
-                "random_range_s": model.integer("OCPPCommCtrlr", "RetryBackOffRandomRange") or 0,
-                "repeat_times": model.integer("OCPPCommCtrlr", "RetryBackOffRepeatTimes") or 0,
-            },
-        }
-        first = {
-            "url": csms["url"],
-            "subprotocols": ["ocpp" + version for version in csms["ocpp_versions"]],
-            "security_profile": csms["security_profile"],
-            "password": csms["password"],
-        }
-        if changed:
-            first["security_profile"] = model.integer("SecurityCtrlr", "SecurityProfile") or 0
-            first["password"] = model.get("SecurityCtrlr", "BasicAuthPassword") or None
-        slots = [
-            {
-                "url": slot["url"],
-                "subprotocols": ["ocpp" + version for version in slot["ocpp_versions"]],
-                "security_profile": slot["security_profile"],
-                "password": slot["password"],
-            }
-            for _, slot in sorted(csms["slots"].items())
-        ]
-        return [{**shared, **own} for own in (first, *slots)]
-
     def _configure(self) -> None:
-        """Takes over what changed in the device model, from the next attempt or ping on."""
-        profile = self.connection.profile
+        """Takes over what changed in the device model or in the profiles, from the next attempt or ping on."""
+        turn = self.connection.profiles[self.connection.profile] if self.connection.profiles else None
+        profiles = self.network_profiles.profiles()
         try:
-            self.connection.configure(self._profiles())
+            self.connection.configure(profiles)
         except UsageError as error:
             self._station.log.error("the connection keeps its old settings", why=str(error))
             return
-        self.connection.select(profile)
-
-    def _new_credentials(self, *_: Any) -> None:
-        """Another password or security profile: connects anew with it once the answer is out. [A01.FR.11, A05.FR.06]"""
-        self._configure()
-        self._station.loop.call_later(CREDENTIALS_AFTER_S, self._connect_anew)
-
-    def _connect_anew(self) -> None:
-        if self._up and self.connection.state == "open":
-            self.connection.close(reason="new credentials", reconnect=True)
+        if turn is not None:
+            whose = turn["slot"], "before" in turn
+            alike = [at for at, row in enumerate(profiles) if (row["slot"], "before" in row) == whose]
+            self.connection.select(alike[0] if alike else 0)
 
     def _opened(self, subprotocol: str) -> None:
         self._station.runner.tell(self.engine.connected, subprotocol)
@@ -311,6 +260,19 @@ class Online:
     def _closed(self, why: str) -> None:
         self._station.runner.tell(self.engine.disconnected)
 
+        profile = self.connection.profiles[self.connection.profile]
+        if profile["slot"] != self._slot:
+            boot = self.engine.block("boot")
+            if boot is not None and self._slot is not None:
+                boot.register_again()  # [B10.FR.10]
+            self._slot = profile["slot"]
+            self._station.log.info("network slot", slot=self._slot)
+        before = self.network_profiles.last
+        network = self.engine.block("network") if self.network_profiles.worked(profile) else None
+        if network is not None:
+            network.connected_by(profile)
+        if network is not None or before != self.network_profiles.last:
+            self._configure()
     def _traced(self, direction: str, text: str) -> None:
         if direction == "out":
             self.trace.sent(text)
@@ -326,12 +288,6 @@ class Online:
 
     def _state_changed(self, state: str) -> None:
         if state == "open":
-            self._station.notify.status(f"connected to {self._config['csms']['url']}")
+            endpoint = self.connection.endpoint
+            self._station.notify.status(f"connected to {endpoint.url if endpoint is not None else None}")
         self._station.control.publish("events", {"event": "connection", "state": state})
-
-    def _profile_changed(self, index: int) -> None:
-        slots = [1, *sorted(self._config["csms"]["slots"])]
-        self._station.log.info("network slot", slot=slots[index] if index < len(slots) else index)
-        boot = self.engine.block("boot")
-        if boot is not None:
-            boot.register_again()

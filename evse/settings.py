@@ -171,6 +171,11 @@ STATION: dict[str, Setting] = {
     "firmware": Setting(text(50)),
     "iccid": Setting(text(20)),
     "imsi": Setting(text(20)),
+# OCPPInterfaceEnum word -> network device, or address to connect from.
+INTERFACES: dict[str, Setting] = {
+    f"{kind}{number}": Setting(text(45)) for kind in ("Wired", "Wireless") for number in range(4)
+}
+
     "supply_voltage_v": Setting(number(50, 1000), 230.0),
     "site_limit_a": Setting(number(0, 10000)),
     "default_limit_a": Setting(number(0, 1000)),
@@ -256,6 +261,7 @@ def value_text(value: Any) -> str:
     elif isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value):
         result = ",".join(value_text(item) for item in value)
     else:
+    "csms.interfaces": INTERFACES,
         raise ValueError("text, a number, true, false, or a list of them")
     if len(result) > 2500:
         raise ValueError("at most 2500 characters")

@@ -16,6 +16,7 @@ from evse.errors import UsageError
 from evse.ocpp import registry
 from evse.ocpp.tables.compile_variables import station_overrides
 from evse.ocpp.variable_row import key_of, place_of
+from evse.profiles import SLOTS
 from evse.settings import REQUIRED, Setting
 from evse.shell.endpoint import Endpoint
 from evse.tomllines import Path, lines_of
@@ -209,10 +210,13 @@ class _Reader:
 
     def _csms(self, value: Any, standalone: bool) -> dict[str, Any]:
         path = ("csms",)
-        csms = self._settings(path, value, settings.CSMS, ("slot",))
+        csms = self._settings(path, value, settings.CSMS, ("slot", "interfaces"))
         csms["slots"] = {}
         if standalone:
             return csms
+        interfaces = value.get("interfaces", {}) if isinstance(value, dict) else {}
+        named = self._settings((*path, "interfaces"), interfaces, settings.INTERFACES)
+        csms["interfaces"] = {word: name for word, name in named.items() if name is not None}
         for name in ("url", "identity"):
             if csms[name] is None and not any(problem.where == f"csms.{name}" for problem in self._problems):
                 self._problem((*path, name), 'is missing; without a CSMS set "standalone = true" in [behaviour]')
@@ -220,8 +224,8 @@ class _Reader:
         slots = self._expect_table((*path, "slot"), value.get("slot", {}) if isinstance(value, dict) else {})
         for number, slot in slots.items():
             where = (*path, "slot", number)
-            if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= 99:
-                self._problem(where, "slots are numbered: [csms.slot.1]")
+            if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= 9:
+                self._problem(where, "slots are numbered from 1 to 9: [csms.slot.2]")
                 continue
             slot = self._settings(where, slot, settings.SLOT)
             slot["ocpp_versions"] = slot["ocpp_versions"] or csms["ocpp_versions"]
@@ -312,7 +316,13 @@ class _Reader:
                 entry = {"component": component, "variable": variable, "value": settings.value_text(csms[name])}
                 entries.append(entry if instance is None else {**entry, "variable_instance": instance})
         keys = {key: entry for key, entry in self._keys(ocpp.get("keys", {})).items() if entry["value"] is not None}
-        stated, problems = station_overrides(self._variables(ocpp.get("variables", {})), keys)
+        variables = self._variables(ocpp.get("variables", {}))
+        stated, problems = station_overrides(variables, keys)
+        problems += [
+            (_name_of(entry), "network slots are set up in [csms] and [csms.slot.N]")
+            for entry in variables
+            if entry["component"].lower() == "networkconfiguration"
+        ]
         for name, text in problems:
             self._problem(self._places.get(name, ("ocpp", "keys", name)), text)
         return entries + stated
@@ -330,6 +340,11 @@ class _Reader:
         for component, table in self._expect_table(path, value).items():
             if not isinstance(table, dict):
                 text = "write Component.Variable = value, as in OCPPCommCtrlr.HeartbeatInterval = 300"
+        if csms["slots"]:
+            order = [0 if 1 in csms["slots"] else 1, *sorted(csms["slots"])]
+            values = sorted({*order, *SLOTS})
+            priority = {"component": "OCPPCommCtrlr", "variable": "NetworkConfigurationPriority"}
+            entries.append({**priority, "value": settings.value_text(order), "values": settings.value_text(values)})
                 self._problem((*path, component), text)
                 continue
             for variable, stated in table.items():

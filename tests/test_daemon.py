@@ -375,7 +375,7 @@ def test_a_security_profile_that_cannot_work_falls_back_to_the_file(tmp_path: Pa
     station = Station(tmp_path, csms.url, "2.0.1", identity="FALLBACK", more="")
     station.state.mkdir()
     Documents(str(station.state / "documents"), log=Log("error")).save(
-        "variables", {"SecurityCtrlr.SecurityProfile": "2"}
+        "variables", {"NetworkConfiguration[1].SecurityProfile": "2"}
     )
     with station:
         station.wait(lambda: station.control("status")["registration"] == "Accepted")

@@ -126,6 +126,8 @@ def test_the_security_profile_follows_from_the_rest(tmp_path: Path, csms: str, p
         ('url = "ws://localhost/"\nconnect_timeout_s = true', "a number from 1 to 600"),
         ('url = "ws://localhost/"\n[csms.slot.x]\nurl = "ws://localhost"', "slots are numbered"),
         ('url = "ws://localhost/"\n[csms.slot.1]\npassword = "x"', "csms.slot.1.url: is missing"),
+        ('url = "ws://localhost/"\n[csms.slot.10]\nurl = "ws://localhost"', "slots are numbered from 1 to 9"),
+        ('url = "ws://localhost/"\n[csms.interfaces]\nWired9 = "eth0"', "there is no such setting; did you mean 'Wired"),
     ],
 )
 def test_wrong_connections(tmp_path: Path, csms: str, words: str) -> None:
@@ -148,6 +150,27 @@ def test_slots_inherit_versions_and_have_their_own_security(tmp_path: Path) -> N
     config = load(tmp_path, CSMS + 'ocpp_versions = ["1.6"]\n' + slot)
     assert config["csms"]["slots"][2]["ocpp_versions"] == ["1.6"]
     assert config["csms"]["slots"][2]["security_profile"] == 2
+
+
+@pytest.mark.parametrize(
+    ("numbers", "order", "offered"),
+    [((), None, None), ((2,), "1,2", "1,2,3"), ((1, 2), "0,1,2", "0,1,2,3"), ((7, 3), "1,3,7", "1,2,3,7")],
+)
+def test_the_order_of_the_network_slots(
+    tmp_path: Path, numbers: tuple[int, ...], order: str | None, offered: str | None
+) -> None:
+    slots = "".join(f'[csms.slot.{number}]\nurl = "ws://127.0.0.1:{number}/"\n' for number in numbers)
+    entries = [
+        (entry["value"], entry["values"])
+        for entry in load(tmp_path, CSMS + slots)["overrides"]
+        if entry["variable"] == "NetworkConfigurationPriority"
+    ]
+    assert entries == ([(order, offered)] if numbers else [])
+
+
+def test_network_slots_are_no_variables_of_the_file(tmp_path: Path) -> None:
+    text = CSMS + '[ocpp.variables]\n"NetworkConfiguration[2]".OcppCsmsUrl = "ws://127.0.0.1/"\n'
+    assert "set up in [csms] and [csms.slot.N]" in problems(tmp_path, text)[0]
 
 
 def test_settings_of_csms_that_are_variables(tmp_path: Path) -> None:
@@ -290,6 +313,6 @@ def test_every_setting_is_documented_in_the_section_of_its_table() -> None:
         re.findall(r"^#+ \[*([a-z._]+?)(?:\.\d+)?\]*(?:, [^\n]*)?\n(.*?)(?=^#|\Z)", DOCS.read_text(), re.M | re.S)
     )
     for table, known in settings.TABLES.items():
-        documented = set(re.findall(r"`([a-z_0-9]+)`", sections[table]))
+        documented = set(re.findall(r"`([A-Za-z_0-9]+)`", sections[table]))
         assert set(known) <= documented, f"[{table}] of docs/configuration.md lacks {set(known) - documented}"
     assert settings.BOARD.default in sections["board"]

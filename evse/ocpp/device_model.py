@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from evse.model import Evse
     from evse.ocpp.variable_row import Found, Place, Row
 
-    Getter = Callable[[int | None, int | None], str | None]
-    Limits = Callable[[int | None, int | None], dict[int, Any]]
+    Getter = Callable[[Any, int | None], str | None]
+    Limits = Callable[[Any, int | None], dict[int, Any]]
 
 DOCUMENT = "variables"
 # Values that `get` keeps at hand. Only the program's own code asks, so it ends far below; beyond, all are forgotten.
@@ -78,8 +78,8 @@ class DeviceModel:
         self._changed: dict[str, str] = kept if isinstance(kept, dict) else {}
         self._values: dict[Any, str | None] = {}
         self._providers: dict[tuple[str, str, str | None], tuple[Getter | None, Limits | None]] = {}
-        self._validators: dict[tuple[str, str], Callable[[str, int | None], Any]] = {}
-        self._watchers: dict[tuple[str, str], list[Callable[[str, int | None], Any]]] = {}
+        self._validators: dict[tuple[str, str], Callable[[str, Any], Any]] = {}
+        self._watchers: dict[tuple[str, str], list[Callable[[str, Any], Any]]] = {}
 
     # -- for blocks ------------------------------------------------------------------------------------------------
 
@@ -149,10 +149,17 @@ class DeviceModel:
         found = self._find(component, variable, instance, evse, connector)
         if found is None or access(found[2], attribute) is None:
             raise UsageError(f"the station has no variable {component}.{variable} {attribute}")
-        value, refusal = check(self._adjusted(found), value)
-        if refusal is not None:
-            raise UsageError(f"{component}.{variable}: {refusal[1]}")
-        self._change([(found, attribute, value)])
+        self._change([(found, attribute, self._checked(found, value))])
+
+    def set_all(self, changes: Iterable[tuple[str, str, str | None, str | None]]) -> None:
+        """As `set`, all by one write or none: (component, variable, instance, value); None forgets, "" is no value."""
+        made = []
+        for component, variable, instance, value in changes:
+            found = self._find(component, variable, instance, None, None)
+            if found is None:
+                raise UsageError(f"the station has no variable {component}.{variable}")
+            made.append((found, "Actual", self._checked(found, value) if value else value))
+        self._change(made)
 
     def reset(
         self,
@@ -168,6 +175,16 @@ class DeviceModel:
             raise UsageError(f"the station has no variable {component}.{variable}")
         self._change([(found, attribute, None) for attribute in attributes(found[2])])
 
+    def changes(self, component: str) -> dict[str, str]:
+        """Variable -> value of what CSMS or user changed of a component, spelled as in "NetworkConfiguration[1]"."""
+        start = component + "."
+        return {key[len(start) :]: value for key, value in self._changed.items() if key.startswith(start)}
+
+    def set_slots(self, slots: tuple[str, ...]) -> None:
+        """The network slots that there are: instances of the components that exist once for each."""
+        self._table.slots = slots
+        self._values.clear()
+
     def provide(
         self,
         component: str,
@@ -178,16 +195,17 @@ class DeviceModel:
     ) -> None:
         """Computes the value: `getter(evse, connector) -> str`, ids None where the variable has none.
 
-        `limits(evse, connector)` gives what differs there from the row: its index -> value, as {MOST: 22000}.
+        For a component of network slots the first is the slot, "1", as for watchers and validators. `limits(evse,
+        connector)` gives what differs there from the row: its index -> value, as {MOST: 22000}.
         """
         self._providers[component, variable, instance] = (getter, limits)
         self._values.clear()
 
-    def watch(self, component: str, variable: str, callback: Callable[[str, int | None], Any]) -> None:
+    def watch(self, component: str, variable: str, callback: Callable[[str, Any], Any]) -> None:
         """Calls `callback(value, evse)` after the Actual value (of any instance) was changed durably."""
         self._watchers.setdefault((component, variable), []).append(callback)
 
-    def validate(self, component: str, variable: str, check: Callable[[str, int | None], Any]) -> None:
+    def validate(self, component: str, variable: str, check: Callable[[str, Any], Any]) -> None:
         """Asks `check(value, evse)` before the CSMS changes the Actual value.
 
         It returns None (agreed), "RebootRequired" (agreed, has its effect after a reboot), or why not: a reason code
@@ -281,7 +299,7 @@ class DeviceModel:
         if attribute == "Actual":
             getter = self._provider(*found)[0]
             if getter is not None:
-                return getter(place[1], place[2])
+                return getter(_whose(place), place[2])
         changed = self._changed.get(key_of(name, place, row, attribute)) if self._changed else None
         if changed is not None:
             return changed
@@ -340,7 +358,7 @@ class DeviceModel:
         if refusal is not None:
             return "Rejected", refusal, None  # [B05.FR.07] [B05.FR.08]
         status, reason = "Accepted", None
-        verdict = None if validator is None else validator(value, found[1][1])
+        verdict = None if validator is None else validator(value, _whose(found[1]))
         if verdict == "RebootRequired":
             status = "RebootRequired"
         elif verdict is not None:
@@ -369,7 +387,7 @@ class DeviceModel:
             now = self.value(found)
             if now is not None and now != before:
                 for callback in self._watchers.get((found[0], found[2][NAME]), ()):
-                    callback(now, found[1][1])
+                    callback(now, _whose(found[1]))
 
     def _locate(self, item: dict[str, Any]) -> Found | str:
         """The variable that a GetVariableData or SetVariableData means, or the status that says what is unknown."""
@@ -386,6 +404,13 @@ class DeviceModel:
         found = self._table.find(name, place, variable, instance)
         return None if isinstance(found, str) else found
 
+    def _checked(self, found: Found, value: str) -> str:
+        """The value as it is kept. Raises UsageError."""
+        value, refusal = check(self._adjusted(found), value)
+        if refusal is not None:
+            raise UsageError(f"{found[0]}.{found[2][NAME]}: {refusal[1]}")
+        return value
+
     def _provider(self, name: str, place: Place, row: Row) -> tuple[Getter | None, Limits | None]:
         return self._providers.get((name, row[NAME], row[INSTANCE]), (None, None))
 
@@ -395,6 +420,11 @@ class DeviceModel:
         if limits is None:
             return found[2]
         fields = list(found[2])
-        for index, value in limits(found[1][1], found[1][2]).items():
+        for index, value in limits(_whose(found[1]), found[1][2]).items():
             fields[index] = value
         return tuple(fields)
+
+
+def _whose(place: Place) -> Any:
+    """The EVSE id of a place, or the instance of its component."""
+    return place[1] if place[0] is None else place[0]

@@ -241,6 +241,11 @@ class Outbox:
             return False
         self._ctx.log.warning("the CSMS refused a call", action=flight[1], code=code[:50], why=description[:255])
         self._refusals += 1
+        if code == "SecurityError" and self._ctx.online:
+            boot = self._ctx.block("boot")
+            if boot is not None and boot.forgotten() and not isinstance(flight[3], Call):
+                self._attempts -= 1  # it is said again once the station is registered
+                return True
         self._failed(flight[3], CsmsError(code, description))
         return True
 

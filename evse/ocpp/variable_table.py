@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 class VariableTable:
     """Reads one component at a time; the last one read is kept. `names` are the components, in the order of reports.
 
-    Raises UsageError for an override at an EVSE or connector that the station does not have.
+    `slots` are the instances of the components that exist once for each network slot. Raises UsageError for an override
+    at an EVSE or connector that the station does not have.
     """
 
-    __slots__ = ("_read", "_evses", "_overrides", "_loaded", "_rows", "names")
+    __slots__ = ("_read", "_evses", "_overrides", "_loaded", "_rows", "names", "slots")
 
     def __init__(
         self, read: Callable[[str], bytes | None], evses: dict[int, Evse], overrides: Iterable[dict[str, Any]]
@@ -32,6 +33,7 @@ class VariableTable:
         self._overrides: dict[str, list[dict[str, Any]]] = {}
         self._loaded: str | None = None
         self._rows: list[Row] = []
+        self.slots: tuple[str, ...] = ()
         names: list[str] = list(self.entry("components"))
         known = {name.lower() for name in names}
         for override in overrides:
@@ -122,6 +124,8 @@ class VariableTable:
         for where in dict.fromkeys(row[WHERE] for row in rows):
             if where == "station":
                 places.append(STATION)
+            elif where == "slot":
+                places += [(slot, None, None) for slot in self.slots]
             elif where == "evse":
                 places += [(None, id, None) for id in self._evses]
             elif where == "connector":
@@ -136,6 +140,8 @@ class VariableTable:
         if isinstance(where, tuple):
             return where[1:] == place[1:] and (where[0] or "").lower() == (place[0] or "").lower()
         instance, evse, connector = place
+        if where == "slot":
+            return instance in self.slots and evse is None and connector is None
         if instance is not None:
             return False
         if where == "station":

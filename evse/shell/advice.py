@@ -27,6 +27,10 @@ TABLE = {
         "nothing listens on {host} port {port} (connection refused)",
         "{host} means the station itself: put the name or address of the CSMS into the url",
     ),
+    "interface": (
+        "the network interface cannot be used ({why})",
+        "check [csms.interfaces] against the machine's interfaces, and that it is up",
+    ),
     "unreachable": ("{host} port {port} cannot be reached ({why})", "check the station's network"),
     "late_connecting": (
         "{host} port {port} does not answer within {timeout_s:g} s",
@@ -169,10 +173,12 @@ def sentence(code: str, details: Mapping[str, Any]) -> str:
     return "{}; {}".format(*explain(code, details))
 
 
-def security_event(code: str) -> str | None:
-    """The security event that a failure of the TLS handshake is. [A00.FR.310, A00.FR.316, A00.FR.323]"""
+def security_event(code: str, details: Mapping[str, Any] | None = None) -> str | None:
+    """The security event that a failed attempt is, None for none. [A00.FR.310, A00.FR.316, A00.FR.323]"""
     if code.startswith("cert_"):
         return "InvalidCsmsCertificate"
+    if code == "tls_client_certificate" or (code == "http" and details is not None and details.get("status") == 401):
+        return "FailedToAuthenticateAtCsms"
     return {"tls_version": "InvalidTLSVersion", "tls_cipher": "InvalidTLSCipherSuite"}.get(code)
 
 

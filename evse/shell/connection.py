@@ -399,7 +399,7 @@ class Connection:
                 self.on_profile(self.profile)
         self._wait()
         if self.on_failure is not None:
-            self.on_failure(code, words, security_event(code))
+            self.on_failure(code, words, security_event(code, self._details))
 
     def _end(self, why: str) -> None:
         """Whatever there is of a connection ends; then waits for the next attempt, or stays idle."""

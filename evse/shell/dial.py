@@ -6,7 +6,7 @@ import _socket
 from posix import strerror
 
 from evse.shell.channel import Channel, ChannelError, Socket
-from evse.shell.resolver import Lookup
+from evse.shell.resolver import Lookup, numeric
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,12 +106,15 @@ class Dial:
                 self._timer = self._loop.call_later(self._share_s, self._next, "late_connecting", "")
                 self._loop.add_writer(self._fd, self._connected)
                 return
+            except ChannelError as problem:
+                self._fail(problem.code, problem.why)
+                return
             except OSError as problem:
                 code, why = _refusal(problem)
         self._fail(code, why)
 
     def _connect(self, family: int, address: tuple[Any, ...]) -> None:
-        """Begins to connect; always raises an OSError, BlockingIOError where it has begun."""
+        """Begins to connect; always raises an OSError, BlockingIOError where it has begun, or ChannelError."""
         if self.channel is not None:
             self.channel.close()
         sock = Socket(family, _socket.SOCK_STREAM)
@@ -119,6 +122,8 @@ class Dial:
         sock.setblocking(False)
         for option in SOCKET_OPTIONS:
             sock.setsockopt(*option)
+        if self._profile["interface"] is not None:
+            _bind(sock, family, self._profile["interface"])
         sock.connect(address)
         raise BlockingIOError  # connected already: the writer is called at once
 
@@ -141,8 +146,9 @@ class Dial:
         try:
             from evse.shell.tls import TlsChannel, new_context
 
-            context = new_context(profile["ca"], own[0], own[1], profile["verify_hostname"])
-            self.channel = TlsChannel(self.channel.socket, *context, self._endpoint.host)
+            floor_s = profile["clock_floor_s"]
+            context = new_context(profile["ca"], own[0], own[1], profile["verify_hostname"], dates=floor_s is None)
+            self.channel = TlsChannel(self.channel.socket, *context, self._endpoint.host, floor_s)
         except ChannelError as problem:
             self._fail(problem.code, problem.why)
             return
@@ -168,6 +174,17 @@ class Dial:
     def _done(self) -> None:
         channel, self.channel = self.channel, None
         self._ready(channel)
+
+
+def _bind(sock: Socket, family: int, interface: str) -> None:
+    """Makes the connection go through a network device, or from a source address. Raises ChannelError."""
+    try:
+        if numeric(interface, 0):
+            sock.bind((interface, 0) if family == _socket.AF_INET else (interface, 0, 0, 0))
+        else:
+            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+    except OSError as problem:
+        raise ChannelError("interface", f"{interface}: {problem.strerror or problem}") from None
 
 
 def _refusal(problem: OSError) -> tuple[str, str]:

@@ -19,6 +19,8 @@ DEFAULTS: dict[str, Any] = {
     "cert": None,
     "key": None,
     "verify_hostname": True,
+    "clock_floor_s": None,  # UTC is at least this, if the machine's clock was never set
+    "interface": None,  # name of the network device to use, or source address
     "connect_timeout_s": 10.0,  # for each step: DNS, TCP (all addresses), TLS, HTTP
     "ping_interval_s": 60.0,  # 0: no pings
     "max_message_bytes": 65536,

@@ -45,6 +45,7 @@ class OcppVerbs:
 
     def _vars(self, request: Request, client: Any) -> Request:
         op = request.get("op")
+        self._side.engine.block("configuration")  # with it the blocks that provide and check variables
         if op == "list":
             return self._list(request)
         name = request.get("name")

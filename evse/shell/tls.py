@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import posix
 import sys
+import time
 
+from evse.clock import parse_timestamp
 from evse.shell.channel import Channel, ChannelError, Socket
 
 try:
@@ -21,6 +23,7 @@ except ImportError:  # another build of Python: the public module serves
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 if "ssl" not in sys.modules:  # only the public module uses these tables; Python 3.12 does not show them any more
@@ -34,6 +37,8 @@ CIPHERS = (
 )
 TLS_1_2 = 0x0303
 TRUSTED_FIRST = 0x8000  # X509_V_FLAG_TRUSTED_FIRST, and neither STRICT nor PARTIAL_CHAIN: an intermediate is no root
+NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME
+MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 # The common name holds the FQDN [A00.FR.309, .510], also where a subjectAltName stands beside it; *.x but not a*.x.
 HOST_FLAGS = 0x01 | 0x04
 
@@ -74,12 +79,16 @@ REASONS = (
 class TlsChannel(Channel):
     """TLS over a connected, non-blocking socket. Call `handshake()` until it returns None, then as any channel."""
 
-    __slots__ = ("_module", "_tls", "_bye", "_ready")
+    __slots__ = ("_module", "_tls", "_bye", "_ready", "_floor_s")
 
-    def __init__(self, sock: Socket, module: Any, context: Any, host: str) -> None:
-        """`module` and `context` come from `new_context`; `host` is what the certificate must be made out to."""
+    def __init__(self, sock: Socket, module: Any, context: Any, host: str, clock_floor_s: float | None = None) -> None:
+        """`module` and `context` come from `new_context`; `host` is what the certificate must be made out to.
+
+        `clock_floor_s`: the clock was never set, and UTC is at least this; the context does not look at dates then.
+        """
         self.socket = sock
         self._module = module
+        self._floor_s = clock_floor_s
         self._ready = False
         if module.__name__ == "_ssl":
             sock.setblocking(False)  # what the C module goes by, not the descriptor's own flag
@@ -103,7 +112,16 @@ class TlsChannel(Channel):
         except OSError as problem:
             raise self._explained(problem) from None
         self._ready = True
+        if self._floor_s is not None:
+            self._check_dates()
         return None
+
+    def _check_dates(self) -> None:
+        """Refuses a chain with a certificate that has surely expired; raises ChannelError."""
+        inner = getattr(self._tls, "_sslobj", self._tls)
+        for certificate in inner.get_verified_chain():
+            if out_of_date(certificate.get_info(), self._floor_s):
+                raise ChannelError("cert_expired", "before the last time that the station knows")
 
     def read(self, size: int) -> bytes | None:
         try:
@@ -164,19 +182,25 @@ class TlsChannel(Channel):
 
 
 def new_context(
-    ca: str | None, cert: str | None = None, key: str | None = None, verify_hostname: bool = True, public: bool = False
+    ca: str | None,
+    cert: str | None = None,
+    key: str | None = None,
+    verify_hostname: bool = True,
+    public: bool = False,
+    dates: bool = True,
 ) -> tuple[Any, Any]:
     """(module, context) for one connection; the files are read anew, so that new certificates count at once.
 
     `ca` is a PEM file of roots, or a directory: hashed names (then only what is needed is loaded) or *.pem and *.crt.
     `cert` (leaf and chain) and `key` are for security profile 3. `public` takes the documented module `ssl`, as happens
-    by itself where the C module is not as known. Raises ChannelError "ca" or "client_files" if a file cannot be used.
+    by itself where the C module is not as known. Without `dates` certificates do not expire.
+    Raises ChannelError "ca" or "client_files" if a file cannot be used.
     """
     module, context = _bare_context(public)
     context.minimum_version = TLS_1_2
     context.options |= module.OP_NO_COMPRESSION | module.OP_NO_RENEGOTIATION | module.OP_NO_TICKET  # [A00.FR.321]
     context.set_ciphers(CIPHERS)
-    context.verify_flags = TRUSTED_FIRST
+    context.verify_flags = TRUSTED_FIRST if dates else TRUSTED_FIRST | NO_CHECK_TIME
     context._host_flags = HOST_FLAGS
     context.check_hostname = verify_hostname
     context.verify_mode = module.CERT_REQUIRED
@@ -218,3 +242,26 @@ def _roots(path: str) -> list[tuple[str | None, str | None]]:
     if not files:
         raise OSError("no certificates in this directory")
     return files
+
+
+def out_of_date(certificate: Mapping[str, Any], clock_floor_s: float | None = None) -> bool:
+    """Whether a certificate, as the module `ssl` shows it, is not valid now.
+
+    With `clock_floor_s` the time is unknown, but not before that: only what had expired by then is out of date.
+    """
+    if clock_floor_s is not None:
+        return _seconds(certificate["notAfter"]) < clock_floor_s
+    return not _seconds(certificate["notBefore"]) <= time.time() <= _seconds(certificate["notAfter"])
+
+
+def read_certificate(path: str) -> dict[str, Any] | None:
+    """The first certificate of a PEM file as the module `ssl` shows it; None where the C module cannot."""
+    decode = getattr(_lean, "_test_decode_cert", None)
+    fields: dict[str, Any] | None = decode(path) if decode is not None else None
+    return fields
+
+
+def _seconds(text: str) -> float:
+    """UTC seconds of OpenSSL's "Jan  5 09:34:43 2018 GMT"."""
+    month, day, clock, year, *_ = text.split()
+    return parse_timestamp(f"{int(year):04}-{MONTHS.index(month) // 3 + 1:02}-{int(day):02}T{clock}")

@@ -77,8 +77,6 @@ def test_what_can_be_written_is_read_by_the_program(parsed):
     only_kept = {
         "ChargingStation.PhaseRotation",  # how the installer wired it: reported, and 1.6 demands the key
         "EVSE.PhaseRotation",
-        "OCPPCommCtrlr.NetworkConfigurationPriority",  # one slot, one value
-        "SecurityCtrlr.OrganizationName",  # for the certificate requests
     }
     root = os.path.dirname(evse.__file__)
     program = ""

@@ -81,7 +81,7 @@ def _row(
     component, dot, variable = name.partition(".")
     variable, _, instance = variable.partition("[")
     type_ = type_.removesuffix("!")
-    if not dot or where not in ("station", "evse", "connector") or type_ not in DATA_TYPES:
+    if not dot or where not in ("station", "evse", "connector", "slot") or type_ not in DATA_TYPES:
         raise ValueError("no such name, place or type")
     access, *attributes = mutability.split()
     elements = None

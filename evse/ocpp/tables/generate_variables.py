@@ -22,6 +22,8 @@ PATH = os.path.join(os.path.dirname(__file__), "variables.txt")
 # Where the appendix is silent, or part 2 ("Referenced Components and Variables") and the errata say otherwise.
 NAMES = {"AuthCtrlr.SupportedIdTokenType": "AuthCtrlr.SupportedIdTokenTypes"}
 TYPES = {
+    "NetworkConfiguration.BasicAuthPassword": "passwordString",
+    "NetworkConfiguration.Identity": "identifierString",
     "OCPPCommCtrlr.ActiveNetworkProfile": "integer",
     "OCPPCommCtrlr.NetworkConfigurationPriority": "SequenceList",
     "SampledDataCtrlr.SignStartedReadings": "boolean",

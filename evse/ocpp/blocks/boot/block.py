@@ -18,6 +18,8 @@ DAY_S = 86_400.0
 # Our own waiting interval where the CSMS gives none: doubled up to the most, plus up to a quarter at random.
 OWN_INTERVAL_S = 10.0
 OWN_INTERVAL_MOST_S = 600.0
+# A CSMS that accepted the station so short a time ago means something else by SecurityError than to have forgotten it.
+ACCEPTED_HOLDS_S = 60.0
 
 
 class Block:
@@ -37,6 +39,7 @@ class Block:
         self._asked = False
         self._refused = 0
         self._not_before = 0.0
+        self._accepted_when = 0.0
         self._timer: Timer | None = None
         self._heartbeat: Timer | None = None
         self._beating = False
@@ -95,6 +98,21 @@ class Block:
         """The next connection is one to another network profile: it registers. [2.1 errata B10.FR.10]"""
         self.status = None
         self._not_before = 0.0
+
+    def forgotten(self) -> bool:
+        """The CSMS answered a call by SecurityError: it does not know the station as accepted. [B01.FR.10]
+
+        True if the station registers again; False if it has only just done so.
+        """
+        ctx = self.ctx
+        if ctx.clock.now() < self._accepted_when + ACCEPTED_HOLDS_S:
+            return False
+        ctx.log.warning("the CSMS does not know this station as accepted any more, it registers again")
+        self.status = None
+        ctx.online = False
+        self._heartbeat = _cancel(self._heartbeat)
+        self._register(self.reason)
+        return True
 
     def _wait_until(self, when: float) -> None:
         """Sends BootNotification at `when`, a monotonic time."""
@@ -155,6 +173,7 @@ class Block:
         ctx.log.info("the CSMS accepted this station", interval_s=interval_s)
         self._refused = 0
         self._not_before = 0.0
+        self._accepted_when = ctx.clock.now()
         if interval_s > 0:
             self._adjust_heartbeat(interval_s)
         availability = ctx.block("availability")

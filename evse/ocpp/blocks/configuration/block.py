@@ -40,6 +40,7 @@ class Block:
         self._next: Found | None = None
         ctx.block("availability")  # it provides AvailabilityState
         ctx.block("authorization")  # AuthCacheCtrlr.Storage
+        ctx.block("network")  # NetworkConfiguration, and what may be written there
         for variable in SECURITY:
             ctx.model.watch("SecurityCtrlr", variable, lambda *_, name=variable: self._security_changed(name))
 
