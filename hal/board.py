@@ -47,6 +47,7 @@ DRIVERS = {
         "simulated": "hal.simulated.devices:Sensor",
         "gpio": "hal.drivers.gpio_inputs:Input",
         "rcd": "hal.drivers.gpio_inputs:Rcd",
+        "temperature": "hal.drivers.temperature:Temperature",
         "simulated-parking": "hal.simulated.devices:ParkingBay",
         "parking": "hal.drivers.parking_bay:ParkingBay",
     },

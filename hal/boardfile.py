@@ -13,6 +13,7 @@ from typing import Any
 from hal.board import DRIVERS
 from hal.boardschema import COMMON, OPTIONS, PAIRS, RESOURCES, SHARED, TABLES
 from hal.drivers.led import STATES
+from hal.drivers.temperature import LIMIT_FROM_C, STOP_C
 from hal.interfaces import HalError
 
 Table = dict[str, Any]
@@ -127,13 +128,17 @@ class _Check:
                 continue
             self._values(path, where, table, known)
             places = self._line(path, where, table) if kind == "gpio" else [_place(kind, table)]
-            if kind in ("pwm", "adc") and str(table.get("device", "")).startswith(("pwmchip", "iio:")):
-                text = "device is a number that changes; name the device on its bus, as in 20fc000.pwm"
-                self._wrong((*path, "device"), f"{where}: {text}")
+            if kind in ("pwm", "adc"):
+                self._bus_name(path, where, table)
             for place in filter(None, places):
                 if place in seen:
                     self._wrong(path, f"{where}: {place} is in use by {seen[place]} already")
                 seen.setdefault(place, where)
+
+    def _bus_name(self, path: Path, where: str, table: Table) -> None:
+        if str(table.get("device", "")).startswith(("pwmchip", "iio:", "hwmon", "thermal_zone")):
+            text = "device is a number that changes; name the device on its bus, as in 20fc000.pwm"
+            self._wrong((*path, "device"), f"{where}: {text}")
 
     def _line(self, path: Path, where: str, table: Table) -> list[str]:
         """What only a GPIO line has to keep; the line by its name, or by each label its chip may have."""
@@ -239,7 +244,12 @@ class _Check:
             hint = _nearest(name, DRIVERS[kind])
             self._wrong((*path, "driver"), f"{where}: there is no {kind} driver {name!r}{hint}")
         elif (kind, name) in OPTIONS:
-            self._values(path, where, table, {**COMMON[kind], **OPTIONS[kind, name]}, ("driver",))
+            sound = self._values(path, where, table, {**COMMON[kind], **OPTIONS[kind, name]}, ("driver",))
+            if sound and name == "temperature":
+                self._bus_name(path, where, table)
+                if table.get("limit_from_c", LIMIT_FROM_C) >= table.get("stop_c", STOP_C):
+                    default = f"({LIMIT_FROM_C:g} and {STOP_C:g} if not given)"
+                    self._wrong(path, f"{where}: limit_from_c must be below stop_c {default}")
         else:
             common = {member: table[member] for member in table if member in COMMON[kind]}
             self._values(path, where, common, COMMON[kind])

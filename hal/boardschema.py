@@ -106,6 +106,10 @@ OPTIONS: dict[tuple[str, str], Kinds] = {
         **_INPUT, "fault": _FAULT, "test": "out", "reset": "out", "test_timeout_ms": "number 20..10000",
         "test_interval_h": "number 0.1..8760",
     },
+    ("sensor", "temperature"): {
+        "source": "choice hwmon|iio!", "device": "text!", "channel": "whole 0..63", "limit_from_c": "number -40..125",
+        "stop_c": "number -40..125", "hysteresis_c": "number 0.5..30", "interval_s": "number 0.5..60",
+    },
     ("meter", "modbus"): {
         "port": "serial!", "unit": "whole 1..247!", "model": "text!", "interval_s": "number 0.1..3600",
         "timeout_s": "number 0.02..10", "attempts": "whole 1..10", "signing": "flag", "user_text": "text",

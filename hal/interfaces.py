@@ -6,6 +6,7 @@ twice). `loop` has asyncio's names. `report(event, *values)` is called with what
     contactor  True | False            the mirror contact confirms; also when it moves by itself
     pilot      "A".."F" | None         state of the vehicle [IEC 61851-1 A.3]; None: no valid pilot
     cable      limit_a | None          what the proximity resistor allows, None without a plug or on tethered cables
+    temperature  limit_a | None        what the heat within the station allows, None for all
     lock       True | False            locked or not, confirmed by the limit switch
     reading    values, signed          {(measurand, phase or None): value}; signed: None or {"data", "method",
                                        "encoding", "public_key"}

@@ -185,8 +185,8 @@ class ChargingController:
                 self._say("power_path", self.closed)
         elif event == "pilot":
             self._hear_pilot(*values)
-        elif event == "cable":
-            self.limits.set("cable", values[0])
+        elif event in ("cable", "temperature"):
+            self.limits.set(event, values[0])
         elif event == "parking":
             self._say("parking_bay", values[0])
         elif event == "fault":

@@ -81,6 +81,7 @@ def _without(table: Any) -> Any:
 
 LINE = {"line": "GPIO5", "direction": "in"}
 OUT = {"line": "GPIO6", "direction": "out", "safe": "inactive"}
+HEAT = {"driver": "temperature", "source": "hwmon", "device": "lm75"}
 WRONG = [
     ("bord", {}, "board file: 'bord' is unknown; did you mean 'board'?"),
     ("board", ..., "board file: board is missing"),
@@ -121,6 +122,9 @@ WRONG = [
     ("gpio", {"a": {**LINE, "debounce_ms": -1}}, "[gpio.a]: debounce_ms must be from 0 to 10000"),
     ("gpio", {"a": 5}, "[gpio.a]: must be a table"),
     ("pwm", {"a": {"device": "pwmchip0", "channel": 0}}, "device is a number that changes"),
+    ("sensor", [{**HEAT, "device": "hwmon0"}], "[[sensor]] 1: device is a number that changes"),
+    ("sensor", [{**HEAT, "stop_c": 55}], "[[sensor]] 1: limit_from_c must be below stop_c (60 and 70 if not given)"),
+    ("sensor", [{**HEAT, "source": "gauge"}], "[[sensor]] 1: source must be hwmon or iio, not 'gauge'"),
     ("serial", {"a": {"device": "/dev/ttyS0", "baud": "fast"}}, "[serial.a]: baud cannot be 'fast'"),
     ("serial", {"a": {"device": "/dev/ttyS0", "parity": "X"}}, "[serial.a]: parity must be N or E or O, not 'X'"),
     ("serial", {"a": {"device": "/dev/ttyS0", "stop_bits": 3}}, "[serial.a]: stop_bits must be 1 or 2, not 3"),

@@ -22,7 +22,8 @@ from tests.support.modbusline import BAUD, ModbusLine, fill, map_source
 from tests.support.outlets import board_file
 
 # event: number of values
-EVENTS = {"contactor": 1, "pilot": 1, "cable": 1, "lock": 1, "reading": 2, "fault": 2, "cleared": 1, "token": 2}
+EVENTS = dict.fromkeys(("contactor", "pilot", "cable", "temperature", "parking", "lock", "cleared"), 1)
+EVENTS |= dict.fromkeys(("reading", "fault", "token"), 2)
 
 
 class Rig:
@@ -137,6 +138,41 @@ def fault_input(index: int) -> Callable[[Path], Rig]:
     return make
 
 
+def parking(root: Path) -> Rig:
+    kernel = FakeKernel(root)
+    kernel.chip("chip", {0: "BAY"})
+    board = board_file("simulated-ac-1")
+    board["gpio"] = {"bay": {"line": "BAY", "direction": "in"}}
+    board["evse"][0]["sensor"] = [{"driver": "parking", "line": "bay"}]
+    rig = Rig(FakeLoop(), load_board(board, kernel=kernel).evses[1].sensors[0])
+    rig.vehicle = lambda letter: kernel.wires["BAY"].drive(letter != "A")
+    return rig
+
+
+def simulated_parking(root: Path) -> Rig:
+    board_table = board_file("simulated-ac-1")
+    board_table["evse"][0]["sensor"] = [{"driver": "simulated-parking"}]
+    board = load_board(board_table)
+    rig = Rig(FakeLoop(), board.evses[1].sensors[0])
+    rig.vehicle = lambda letter: (board.simulation.leave if letter == "A" else board.simulation.park)(1)
+    return rig
+
+
+def temperature(root: Path) -> Rig:
+    kernel = FakeKernel(root)
+    degrees = kernel.hwmon("1-0048", "lm75", 25_000)
+    board = board_file("simulated-ac-1")
+    board["evse"][0]["sensor"] = [{"driver": "temperature", "source": "hwmon", "device": "1-0048"}]
+    rig = Rig(FakeLoop(), load_board(board, kernel=kernel).evses[1].sensors[0])
+
+    def vehicle(letter: str) -> None:
+        degrees.write_text("71000" if letter == "C" else "25000")
+        rig.run(5)
+
+    rig.vehicle = vehicle
+    return rig
+
+
 def modbus_meter(root: Path) -> Rig:
     truth = dict.fromkeys(map_source("eastron-sdm630")["values"], 1.0)
     line = ModbusLine({1: fill("eastron-sdm630", truth)})
@@ -172,6 +208,9 @@ RIGS: dict[tuple[str, str], Callable[[Path], Rig]] = {
     ("lock", "motor"): motor_lock,
     ("sensor", "gpio"): fault_input(0),
     ("sensor", "rcd"): fault_input(1),
+    ("sensor", "temperature"): temperature,
+    ("sensor", "parking"): parking,
+    ("sensor", "simulated-parking"): simulated_parking,
     ("meter", "modbus"): modbus_meter,
     ("led", "gpio"): led("gpio"),
     ("led", "class"): led("class"),

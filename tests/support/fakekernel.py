@@ -4,7 +4,7 @@
     kernel.chip("pinctrl-bcm2711", {26: "GPIO26", 16: "GPIO16"})
     kernel.wires["GPIO16"].drive(True)            what an input sees; edges go to whoever listens
     kernel.wires["GPIO26"].levels                 every level an output had, from its request on
-    kernel.pwm("20fc000.pwm", 0); kernel.adc("2198000.adc", {2: 3000})
+    kernel.pwm("20fc000.pwm", 0); kernel.adc("2198000.adc", {2: 3000}); kernel.hwmon("1-0048", "lm75", 25000)
 
 It does what <linux/gpio.h> says: levels of outputs come with the request, inverted lines are inverted here, a second
 owner gets EBUSY, an output keeps its level when it is released, at most `event_buffer_size` edges wait.
@@ -108,6 +108,17 @@ class FakeKernel(Kernel):
         for channel, value in channels.items():
             (directory / f"in_voltage{channel}_raw").write_text(f"{value}\n")
         return directory
+
+    def hwmon(self, device: str, name: str, millidegrees: int, number: int = 0) -> Path:
+        """The file of a temperature."""
+        directory = Path(self.root, "sys/class/hwmon", f"hwmon{number}")
+        bus = Path(self.root, "sys/devices/platform/soc", device)
+        for each in (directory, bus):
+            each.mkdir(parents=True)
+        (directory / "device").symlink_to(bus)
+        (directory / "name").write_text(f"{name}\n")
+        (directory / "temp1_input").write_text(f"{millidegrees}\n")
+        return directory / "temp1_input"
 
     def led(self, name: str) -> Path:
         directory = Path(self.root, "sys/class/leds", name)
