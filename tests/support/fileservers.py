@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import ssl
 import threading
 import warnings
@@ -12,6 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
+
+from evse.shell.children import transfer
+from evse.shell.children.main import JobError
 from tests.support.certificates import Certificate
 
 CONTENT = bytes(range(256)) * 1200  # 300 KiB
@@ -34,6 +40,43 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.cert, self.key)
         return context
+
+
+class Transfers:
+    """A state directory, and the jobs `download` and `upload` as a child process does them; `news` is what they say."""
+
+    def __init__(self, state: Path, ca: Path) -> None:
+        self.state = state
+        self.places: dict[str, Any] = {"state": str(state), "certificates": str(state / "certificates"), "ca": str(ca)}
+        self.news: list[dict[str, Any]] = []
+
+    @property
+    def file(self) -> Path:
+        """Where a download arrives."""
+        return self.state / "firmware" / "image.bin"
+
+    def parts(self) -> list[str]:
+        """The files beside it."""
+        return sorted(path.name for path in self.file.parent.iterdir())
+
+    def download(self, url: str, **request: Any) -> dict[str, Any]:
+        """The answer. Raises JobError."""
+        asked = {"url": url, "to": "firmware/image.bin", "max_bytes": 1 << 20, **request}
+        return transfer.download(asked, self.places, self.news.append)
+
+    def refused(self, url: str, **request: Any) -> tuple[str, str]:
+        """Code and text of the error that a download ends with."""
+        with pytest.raises(JobError) as caught:
+            self.download(url, **request)
+        return caught.value.code, str(caught.value)
+
+    def upload(self, url: str, size: int = 0, **request: Any) -> dict[str, Any]:
+        """The answer for a security log of one entry, which takes about `size` bytes. Raises JobError."""
+        noise = os.urandom(size // 2).hex()
+        entry = {"type": "SettingSystemTime", "timestamp": "2026-01-01T00:00:00Z", "techInfo": noise}
+        log = {"kind": "SecurityLog", "from": None, "to": None, "entries": [entry]}
+        asked = {"url": url, "name": "log-1.zip", "log": log, **request}
+        return transfer.upload(asked, self.places, self.news.append)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -169,7 +212,7 @@ class FtpFiles:
         self._left: int | None = None
         authorizer = DummyAuthorizer()
         authorizer.add_user("someone", "s3cret", str(directory), perm="elradfmwMT")
-        authorizer.add_user("reader", "s3cret", str(directory), perm="elr")
+        authorizer.add_user("reader", "s3cret", str(directory), perm="elr")  # no writing
 
         class Cut:
             """A file that cannot be read or written any more where a test cut it."""
@@ -267,7 +310,7 @@ class FtpFiles:
         self.rests.clear()
         self._left = None
         for path in self.directory.iterdir():
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         self.write("image.bin", CONTENT)
 
     def close(self) -> None:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 READ_BYTES = 65536
 # Of one connection: greeting and replies together.
 REPLY_LINES = 1000
-_NO_LOGIN = ("530", "532", "534", "535", "536", "537")
-_DENIED = (*_NO_LOGIN, "550", "553")
+_NO_FILE = ("550", "553")
+_DENIED = (*_NO_FILE, "530", "532", "534", "535", "536", "537")
 _BAD_MESSAGE = ("500", "501", "503")
 _NOT_SUPPORTED = ("502", "504")
 
@@ -103,30 +103,38 @@ def _begin(ftp: ftplib.FTP, command: str, part: Partial) -> socket.socket:
 
 
 def send(target: Target, context: ssl.SSLContext, file: BinaryIO, name: str, pace: Pace, again: bool) -> None:
-    """Stores `file` as `name` in the directory of the URL; `again`: goes on where the last try ended.
+    """Stores `file` as `name` in the directory of the URL, or, if there is none such, as the URL itself says.
 
-    Raises Refusal, JobError, OSError, EOFError.
+    `again`: goes on where the last try ended. Raises Refusal, JobError, OSError, EOFError.
     """
     with _login(target, context, "PermissionDenied") as ftp:
         path = _path(target)
-        path = f"{path.rstrip('/')}/{name}" if path.strip("/") else path + name
         ftp.voidcmd("TYPE I")
-        total = file.seek(0, os.SEEK_END)
-        there = (_optional(ftp.size, path) or 0) if again else 0
-        file.seek(there if there <= total else 0)
         try:
-            data_connection = ftp.transfercmd(f"STOR {path}", file.tell() or None)
+            _store(ftp, f"{path}/{name}" if path and not path.endswith("/") else path + name, file, pace, again)
         except ftplib.error_perm as error:
-            if not file.tell() or str(error)[:3] not in (*_BAD_MESSAGE, *_NOT_SUPPORTED):
+            if str(error)[:3] not in _NO_FILE or not path or path.endswith("/"):
                 raise
-            file.seek(0)
-            data_connection = ftp.transfercmd(f"STOR {path}")
-        with data_connection:
-            while data := file.read(READ_BYTES):
-                data_connection.sendall(data)
-                pace.moved(len(data), file.tell(), total)
-            _bid_farewell(data_connection)
-        ftp.voidresp()
+            _store(ftp, path, file, pace, again)
+
+
+def _store(ftp: ftplib.FTP, path: str, file: BinaryIO, pace: Pace, again: bool) -> None:
+    total = file.seek(0, os.SEEK_END)
+    there = (_optional(ftp.size, path) or 0) if again else 0
+    file.seek(there if there <= total else 0)
+    try:
+        data_connection = ftp.transfercmd(f"STOR {path}", file.tell() or None)
+    except ftplib.error_perm as error:
+        if not file.tell() or str(error)[:3] not in (*_BAD_MESSAGE, *_NOT_SUPPORTED):
+            raise
+        file.seek(0)
+        data_connection = ftp.transfercmd(f"STOR {path}")
+    with data_connection:
+        while data := file.read(READ_BYTES):
+            data_connection.sendall(data)
+            pace.moved(len(data), file.tell(), total)
+        _bid_farewell(data_connection)
+    ftp.voidresp()
 
 
 def _bid_farewell(connection: socket.socket) -> None:
@@ -162,7 +170,7 @@ def _login(target: Target, context: ssl.SSLContext, denied: str) -> Iterator[ftp
             code = "NotSupported"
         elif denied == "Refused" and reply[:1] == "5":
             code = "Refused"
-        raise Refusal(code, f"{target} answers {reply}", final=reply in _NO_LOGIN) from None
+        raise Refusal(code, f"{target} answers {reply}") from None
     finally:
         ftp.close()
 

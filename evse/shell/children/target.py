@@ -67,11 +67,10 @@ class Target:
         return self.scheme in ("https", "ftps")
 
     def inside(self, name: str) -> Target:
-        """The file `name` in the directory that a "/" at the end names; the target itself if it names a file."""
+        """The file `name` in the directory that a "/" at the end of the URL names; the target itself without it."""
         target: Target = copy(self)
-        path, mark, query = self.path.partition("?")
-        if path.endswith("/"):
-            target.path = path + name + mark + query
+        if self.path.endswith("/"):
+            target.path += name
         return target
 
     def redirected(self, location: str) -> Target:

@@ -1,13 +1,18 @@
-"""Transfers for the CSMS: a firmware comes; HTTP, HTTPS, FTP and FTPS, tried as often as was asked.
+"""Transfers for the CSMS: a firmware comes, a log goes; HTTP, HTTPS, FTP and FTPS, tried as often as was asked.
 
     download   {"url", "to": below the state directory, "max_bytes", "attempts", "interval_s"}
                -> {"path", "bytes", "sha256"}; goes on with what an earlier try or job brought
+    upload     {"url", "name", "attempts", "interval_s", "log": what evse/shell/children/logs.py makes of it}
+               -> {"name", "bytes"}
     news       {"bytes", "total": or None}; {"attempt", "attempts", "why"} before another try
     errors     BadUrl      no URL, or a scheme that is not spoken
                Refused     download: the server said no
                Failed      no connection, or a broken one, after all attempts
                TooLarge    download: more than max_bytes, or than the flash has room for
                Invalid     the request itself
+               PermissionDenied, BadMessage, NotSupported, Redirected    upload: how the server said no
+
+Whatever a server or the way to it does is tried again, also a refusal: the CSMS says how often [N01.FR.10].
 
 Memory does not grow with the file. Neither user, password, path nor query of a URL is in any error.
 """
@@ -17,6 +22,7 @@ from __future__ import annotations
 import ftplib
 import http.client
 import ssl
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +38,8 @@ Say = Callable[[dict[str, Any]], None]
 
 ATTEMPTS = 20
 INTERVAL_S = 86400.0
+NAME_LENGTH = 255
+_NAME = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._"
 
 
 def download(request: dict[str, Any], places: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -47,6 +55,31 @@ def download(request: dict[str, Any], places: dict[str, Any], say: Say) -> dict[
         part.close()
 
 
+def upload(request: dict[str, Any], places: dict[str, Any], say: Say) -> dict[str, Any]:
+    """A log at the place of the URL, under its name."""
+    from evse.shell.children import logs
+
+    target = Target(request["url"])
+    name = request["name"]
+    if not name or len(name) > NAME_LENGTH or name.strip(_NAME):
+        raise JobError("Invalid", "a log's name is made of letters, digits, '-', '.' and '_'")
+    context = trust(places)
+
+    def send(again: bool) -> None:
+        if target.scheme.startswith("http"):
+            webfile.send(target, context, file, name, Pace(say))
+        else:
+            ftpfile.send(target, context, file, name, Pace(say), again)
+
+    with tempfile.TemporaryFile(dir=places["state"]) as file:
+        try:
+            logs.write(request["log"], places, file)
+        except OSError as error:
+            raise JobError("Failed", f"the log could not be put together: {error.strerror}") from None
+        _try(send, target, request, say)
+        return {"name": name, "bytes": file.seek(0, 2)}
+
+
 def _try(once: Callable[[bool], None], target: Target, request: dict[str, Any], say: Say) -> None:
     """Does it `attempts` times until it succeeds; raises the last JobError."""
     attempts = min(max(1, int(request.get("attempts") or 1)), ATTEMPTS)
@@ -57,8 +90,6 @@ def _try(once: Callable[[bool], None], target: Target, request: dict[str, Any], 
             return
         except Refusal as refusal:
             error: JobError = refusal
-            if refusal.final:
-                raise
         except JobError:
             raise
         except (OSError, EOFError, ValueError, http.client.HTTPException, ftplib.Error) as broken:

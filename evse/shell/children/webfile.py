@@ -27,8 +27,13 @@ REDIRECTS = 5
 READ_BYTES = 65536
 _MOVED = (301, 302, 307, 308)
 _NOT_THIS_METHOD = (404, 405, 501)
-_DENIED = (401, 403, 407)
-_BAD_MESSAGE = (400, 406, 411, 414, 415, 417, 422, 431)
+# Status of an upload -> error of the job, where that is not Failed.
+_REFUSALS = {
+    **dict.fromkeys((401, 403, 407), "PermissionDenied"),
+    **dict.fromkeys((400, 406, 411, 414, 415, 417, 422, 431), "BadMessage"),
+    **dict.fromkeys((405, 501), "NotSupported"),
+    **dict.fromkeys((*_MOVED, 303), "Redirected"),
+}
 
 
 def fetch(target: Target, context: ssl.SSLContext, part: Partial, pace: Pace) -> None:
@@ -66,8 +71,7 @@ def _take(target: Target, response: http.client.HTTPResponse, part: Partial, pac
         length = response.headers.get("Content-Length", "")
         part.expect(int(length) if length.isascii() and length.isdigit() and not response.chunked else None)
     else:
-        denied = response.status in _DENIED
-        raise Refusal("Refused", f"{target} answers {response.status}", final=denied)
+        raise Refusal("Refused", f"{target} answers {response.status}")
     while data := response.read1(READ_BYTES):
         part.add(data)
         pace.moved(len(data), part.size, part.total)
@@ -76,59 +80,43 @@ def _take(target: Target, response: http.client.HTTPResponse, part: Partial, pac
 
 
 def send(target: Target, context: ssl.SSLContext, file: BinaryIO, name: str, pace: Pace) -> None:
-    """Sends `file` from its beginning: PUT, and POST to a server that has no use for PUT [N01.FR.18, N01.FR.19].
+    """Sends `file` from its beginning: PUT, and POST to a server that has no use for PUT. [N01.FR.18, N01.FR.19]
 
-    A URL that ends in "/" is a directory for PUT. Raises Refusal, JobError, OSError, HTTPException.
+    The name is appended to a URL that ends in "/", others are used as they are [N01.FR.21, N01.FR.29]; redirects are
+    not followed [N01.FR.30]. Raises Refusal, OSError, HTTPException.
     """
-    if _send("PUT", target.inside(name), context, file, name, pace) in _NOT_THIS_METHOD:
+    target = target.inside(name)
+    status = _send("PUT", target, context, file, name, pace)
+    if status in _NOT_THIS_METHOD:
         status = _send("POST", target, context, file, name, pace)
-        if status in _NOT_THIS_METHOD:
-            raise _refusal(target, status)
+    if not 200 <= status < 300:
+        raise Refusal(_REFUSALS.get(status, "Failed"), f"{target} answers {status}")
 
 
 def _send(method: str, target: Target, context: ssl.SSLContext, file: BinaryIO, name: str, pace: Pace) -> int:
-    """The status: success, or that the server does not take the method."""
-    for _ in range(REDIRECTS + 1):
-        total = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        headers = _headers(target)
-        headers.update(
-            {
-                "Content-Length": str(total),
-                "Content-Type": "application/octet-stream",
-                "Content-Disposition": f'form-data; name="uploadfile"; filename="{name}"',
-            }
-        )
-        with _connection(target, context) as connection:
-            connection.putrequest(method, target.path, skip_accept_encoding=True)
-            for header in headers.items():
-                connection.putheader(*header)
-            try:
-                connection.endheaders()
-                while data := file.read(READ_BYTES):
-                    connection.send(data)
-                    pace.moved(len(data), file.tell(), total)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # it has heard enough: the answer says why, if there is one
-            response = connection.getresponse()
-            if response.status in _MOVED:
-                target = target.redirected(response.headers.get("Location", ""))
-                continue
-            if not (200 <= response.status < 300 or response.status in (303, *_NOT_THIS_METHOD)):
-                raise _refusal(target, response.status)
-            return response.status
-    raise JobError("Failed", f"{target}: more than {REDIRECTS} redirects")
-
-
-def _refusal(target: Target, status: int) -> Refusal:
-    code = "Failed"
-    if status in _DENIED:
-        code = "PermissionDenied"
-    elif status in _BAD_MESSAGE:
-        code = "BadMessage"
-    elif status in (405, 501):
-        code = "NotSupported"
-    return Refusal(code, f"{target} answers {status}", final=status in _DENIED)
+    """The status of the answer."""
+    total = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    headers = _headers(target)
+    headers.update(
+        {
+            "Content-Length": str(total),
+            "Content-Type": "application/octet-stream",
+            "Content-Disposition": f'form-data; name="uploadfile"; filename="{name}"',
+        }
+    )
+    with _connection(target, context) as connection:
+        connection.putrequest(method, target.path, skip_accept_encoding=True)
+        for header in headers.items():
+            connection.putheader(*header)
+        try:
+            connection.endheaders()
+            while data := file.read(READ_BYTES):
+                connection.send(data)
+                pace.moved(len(data), file.tell(), total)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it has heard enough: the answer says why, if there is one
+        return connection.getresponse().status
 
 
 @contextmanager

@@ -7,15 +7,17 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
 from evse.shell.children import pace, partial, transfer, webfile
 from evse.shell.children.main import JobError, run
 from evse.shell.children.target import Target
-from tests.support.fileservers import CHANGED, CONTENT, Authority, Handler, HttpFiles, http_files
+from tests.support.fileservers import CHANGED, CONTENT, Authority, Handler, HttpFiles, Transfers, http_files
 
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
@@ -49,40 +51,15 @@ def https(tls_server: HttpFiles) -> HttpFiles:
     return tls_server
 
 
-class Station:
-    """A state directory, and jobs as a child process does them."""
-
-    def __init__(self, state: Path, ca: Path) -> None:
-        self.state = state
-        self.places: dict[str, Any] = {"state": str(state), "certificates": str(state / "certificates"), "ca": str(ca)}
-        self.news: list[dict[str, Any]] = []
-
-    def download(self, url: str, **request: Any) -> dict[str, Any]:
-        asked = {"url": url, "to": "firmware/image.bin", "max_bytes": 1 << 20, **request}
-        return transfer.download(asked, self.places, self.news.append)
-
-    def refused(self, url: str, **request: Any) -> tuple[str, str]:
-        with pytest.raises(JobError) as caught:
-            self.download(url, **request)
-        return caught.value.code, str(caught.value)
-
-    @property
-    def file(self) -> Path:
-        return self.state / "firmware" / "image.bin"
-
-    def parts(self) -> list[str]:
-        return sorted(path.name for path in (self.state / "firmware").iterdir())
-
-
 @pytest.fixture
-def station(tmp_path: Path, authority: Authority) -> Station:
-    return Station(tmp_path, authority.root)
+def station(tmp_path: Path, authority: Authority) -> Transfers:
+    return Transfers(tmp_path, authority.root)
 
 
 # -- download ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_arrives_whole_under_its_name_only(station: Station, http: HttpFiles) -> None:
+def test_a_file_arrives_whole_under_its_name_only(station: Transfers, http: HttpFiles) -> None:
     answer = station.download(http.url + "/image.bin")
     assert answer == {"path": str(station.file), "bytes": len(CONTENT), "sha256": SHA256}
     assert station.file.read_bytes() == CONTENT
@@ -90,11 +67,11 @@ def test_a_file_arrives_whole_under_its_name_only(station: Station, http: HttpFi
     assert station.file.stat().st_mode & 0o777 == 0o600
 
 
-def test_https_to_a_trusted_server(station: Station, https: HttpFiles) -> None:
+def test_https_to_a_trusted_server(station: Transfers, https: HttpFiles) -> None:
     assert station.download(https.url + "/image.bin")["sha256"] == SHA256
 
 
-def test_https_to_a_server_that_nobody_vouches_for(station: Station, https: HttpFiles) -> None:
+def test_https_to_a_server_that_nobody_vouches_for(station: Transfers, https: HttpFiles) -> None:
     station.places["ca"] = "/nonexistent.pem"
     code, says = station.refused(https.url + "/image.bin")
     assert code == "Failed"
@@ -102,7 +79,7 @@ def test_https_to_a_server_that_nobody_vouches_for(station: Station, https: Http
     assert https.seen == []
 
 
-def test_the_roots_of_the_store_are_trusted_too(station: Station, https: HttpFiles, authority: Authority) -> None:
+def test_the_roots_of_the_store_are_trusted_too(station: Transfers, https: HttpFiles, authority: Authority) -> None:
     station.places["ca"] = None
     store = station.state / "certificates" / "ca" / "mf"
     store.mkdir(parents=True)
@@ -111,7 +88,7 @@ def test_the_roots_of_the_store_are_trusted_too(station: Station, https: HttpFil
     assert station.download(https.url + "/image.bin")["sha256"] == SHA256
 
 
-def test_user_and_password_of_the_url_are_sent_and_never_told(station: Station, http: HttpFiles) -> None:
+def test_user_and_password_of_the_url_are_sent_and_never_told(station: Transfers, http: HttpFiles) -> None:
     url = http.url.replace("://", "://someone:p%40ss@") + "/image.bin?token=hidden"
     station.download(url)
     ((_, path, headers),) = http.seen
@@ -124,7 +101,7 @@ def test_user_and_password_of_the_url_are_sent_and_never_told(station: Station, 
     assert not any(word in str(station.news) for word in ("someone", "p@ss", "p%40ss", "hidden"))
 
 
-def test_what_broke_off_is_resumed_by_the_next_attempt(station: Station, http: HttpFiles) -> None:
+def test_what_broke_off_is_resumed_by_the_next_attempt(station: Transfers, http: HttpFiles) -> None:
     cuts = iter((100_000, 100_000, None))
     http.behave["/image.bin"] = lambda handler: handler.ranged(next(cuts))
     assert station.download(http.url + "/image.bin", attempts=3)["sha256"] == SHA256
@@ -132,7 +109,7 @@ def test_what_broke_off_is_resumed_by_the_next_attempt(station: Station, http: H
     assert [news["attempt"] for news in station.news if "attempt" in news] == [2, 3]
 
 
-def test_what_broke_off_is_resumed_by_the_next_job(station: Station, http: HttpFiles) -> None:
+def test_what_broke_off_is_resumed_by_the_next_job(station: Transfers, http: HttpFiles) -> None:
     http.behave["/image.bin"] = lambda handler: handler.ranged(100_000)
     code, says = station.refused(http.url + "/image.bin")
     assert (code, "after 100000 of 307200 bytes" in says) == ("Failed", True)
@@ -143,21 +120,21 @@ def test_what_broke_off_is_resumed_by_the_next_job(station: Station, http: HttpF
     assert station.parts() == ["image.bin"]
 
 
-def test_a_file_that_changed_meanwhile_begins_anew(station: Station, http: HttpFiles) -> None:
+def test_a_file_that_changed_meanwhile_begins_anew(station: Transfers, http: HttpFiles) -> None:
     http.behave["/image.bin"] = lambda handler: handler.ranged(100_000)
     station.refused(http.url + "/image.bin")
     http.behave["/image.bin"] = lambda handler: handler.ranged(None, '"two"')
     assert station.download(http.url + "/image.bin")["sha256"] == SHA256
 
 
-def test_another_url_begins_anew(station: Station, http: HttpFiles) -> None:
+def test_another_url_begins_anew(station: Transfers, http: HttpFiles) -> None:
     http.behave["/image.bin"] = lambda handler: handler.ranged(100_000)
     station.refused(http.url + "/image.bin")
     station.download(http.url + "/other.bin")
     assert "Range" not in http.seen[-1][2]
 
 
-def test_a_damaged_note_of_what_arrived_begins_anew(station: Station, http: HttpFiles) -> None:
+def test_a_damaged_note_of_what_arrived_begins_anew(station: Transfers, http: HttpFiles) -> None:
     http.behave["/image.bin"] = lambda handler: handler.ranged(100_000)
     station.refused(http.url + "/image.bin")
     (station.state / "firmware" / "image.bin.part.of").write_text('{"no')
@@ -166,7 +143,7 @@ def test_a_damaged_note_of_what_arrived_begins_anew(station: Station, http: Http
     assert "Range" not in http.seen[0][2]
 
 
-def test_a_file_that_had_arrived_before_the_power_went(station: Station, http: HttpFiles) -> None:
+def test_a_file_that_had_arrived_before_the_power_went(station: Transfers, http: HttpFiles) -> None:
     http.behave["/image.bin"] = lambda handler: handler.ranged(100_000)
     station.refused(http.url + "/image.bin")
     (station.state / "firmware" / "image.bin.part").write_bytes(CONTENT)
@@ -174,7 +151,7 @@ def test_a_file_that_had_arrived_before_the_power_went(station: Station, http: H
     assert station.download(http.url + "/image.bin")["sha256"] == SHA256
 
 
-def test_without_a_validator_nothing_is_kept(station: Station, http: HttpFiles) -> None:
+def test_without_a_validator_nothing_is_kept(station: Transfers, http: HttpFiles) -> None:
     http.behave["/image.bin"] = lambda handler: handler.answer(200, b"half", Content_Length="8", Connection="close")
     assert station.refused(http.url + "/image.bin")[0] == "Failed"
     assert station.parts() == []
@@ -183,7 +160,7 @@ def test_without_a_validator_nothing_is_kept(station: Station, http: HttpFiles) 
 @pytest.mark.parametrize(
     "span", ["bytes 5-9/10", "bytes 100001-307199/307200", "", "pages 1-2/3", "bytes x-/y"], ids=lambda span: span[:9]
 )
-def test_a_server_that_resumes_elsewhere_is_not_believed(station: Station, http: HttpFiles, span: str) -> None:
+def test_a_server_that_resumes_elsewhere_is_not_believed(station: Transfers, http: HttpFiles, span: str) -> None:
     http.behave["/image.bin"] = lambda handler: handler.ranged(100_000)
     station.refused(http.url + "/image.bin")
     http.behave["/image.bin"] = lambda handler: handler.answer(206, CONTENT[5:], Content_Range=span)
@@ -194,7 +171,7 @@ def test_a_server_that_resumes_elsewhere_is_not_believed(station: Station, http:
     assert station.download(http.url + "/image.bin")["sha256"] == SHA256
 
 
-def test_chunks(station: Station, http: HttpFiles) -> None:
+def test_chunks(station: Transfers, http: HttpFiles) -> None:
     def chunked(handler: Handler, end: bytes = b"0\r\n\r\n") -> None:
         handler.send_response(200)
         handler.send_header("Transfer-Encoding", "chunked")
@@ -214,14 +191,14 @@ def test_chunks(station: Station, http: HttpFiles) -> None:
 
 
 @pytest.mark.parametrize("announced", [str(1 << 20), str(1 << 60)])
-def test_too_large_by_its_own_word(station: Station, http: HttpFiles, announced: str) -> None:
+def test_too_large_by_its_own_word(station: Transfers, http: HttpFiles, announced: str) -> None:
     http.behave["/image.bin"] = lambda handler: handler.answer(200, b"x", Content_Length=announced)
     code, _ = station.refused(http.url + "/image.bin", max_bytes=1000, attempts=3)
     assert code == "TooLarge"
     assert len(http.seen) == 1
 
 
-def test_a_server_without_end(station: Station, http: HttpFiles) -> None:
+def test_a_server_without_end(station: Transfers, http: HttpFiles) -> None:
     def endless(handler: Handler) -> None:
         handler.send_response(200)
         handler.end_headers()
@@ -235,19 +212,19 @@ def test_a_server_without_end(station: Station, http: HttpFiles) -> None:
     assert station.parts() == []
 
 
-def test_more_than_announced_is_not_taken(station: Station, http: HttpFiles) -> None:
+def test_more_than_announced_is_not_taken(station: Transfers, http: HttpFiles) -> None:
     http.behave["/image.bin"] = lambda handler: handler.answer(200, b"abcdef", Content_Length="3", Connection="close")
     assert station.download(http.url + "/image.bin")["bytes"] == 3
 
 
-def test_no_room_on_the_flash(station: Station, http: HttpFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_room_on_the_flash(station: Transfers, http: HttpFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partial, "FREE_BYTES", 1 << 60)
     code, says = station.refused(http.url + "/image.bin")
     assert code == "TooLarge"
     assert "no room" in says
 
 
-def test_a_silent_server(station: Station, http: HttpFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server(station: Transfers, http: HttpFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webfile, "STALL_S", 0.05)
     done = threading.Event()
     http.behave["/image.bin"] = lambda handler: done.wait(5)
@@ -267,13 +244,13 @@ def test_a_dripping_server() -> None:
     assert len(told) < 40
 
 
-def test_the_way_is_told(station: Station, http: HttpFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_way_is_told(station: Transfers, http: HttpFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "TELL_S", 0.0)
     station.download(http.url + "/image.bin")
     assert station.news[-1] == {"bytes": len(CONTENT), "total": len(CONTENT)}
 
 
-def test_redirects_are_followed_within_bounds(station: Station, http: HttpFiles, https: HttpFiles) -> None:
+def test_redirects_are_followed_within_bounds(station: Transfers, http: HttpFiles, https: HttpFiles) -> None:
     http.behave["/a"] = lambda handler: handler.answer(302, Location="/b")
     http.behave["/b"] = lambda handler: handler.answer(307, Location=https.url + "/image.bin")
     url = http.url.replace("://", "://me:secret@")
@@ -294,21 +271,21 @@ def test_redirects_are_followed_within_bounds(station: Station, http: HttpFiles,
         ("https://127.0.0.1:99999/", "BadUrl"),
     ],
 )
-def test_redirects_that_are_not_followed(station: Station, https: HttpFiles, location: str, code: str) -> None:
+def test_redirects_that_are_not_followed(station: Transfers, https: HttpFiles, location: str, code: str) -> None:
     https.behave["/a"] = lambda handler: handler.answer(302, Location=location)
     assert station.refused(https.url + "/a", attempts=3)[0] == code
     assert len(https.seen) == 1
 
 
-@pytest.mark.parametrize(("status", "asked"), [(404, 3), (500, 3), (503, 3), (401, 1), (403, 1)])
-def test_a_refused_login_is_not_tried_again(station: Station, http: HttpFiles, status: int, asked: int) -> None:
+@pytest.mark.parametrize("status", [404, 500, 401, 204, 206])
+def test_a_refusal_is_tried_again_as_often_as_was_asked(station: Transfers, http: HttpFiles, status: int) -> None:
     http.behave["/image.bin"] = lambda handler: handler.answer(status)
     assert station.refused(http.url + "/image.bin", attempts=3) == ("Refused", f"{http.url} answers {status}")
-    assert len(http.seen) == asked
+    assert len(http.seen) == 3
 
 
 def test_the_interval_passes_between_attempts(
-    station: Station, http: HttpFiles, monkeypatch: pytest.MonkeyPatch
+    station: Transfers, http: HttpFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr(transfer.time, "sleep", slept.append)
@@ -317,12 +294,12 @@ def test_the_interval_passes_between_attempts(
     assert slept == [60, 60]
 
 
-def test_nobody_listens(station: Station) -> None:
+def test_nobody_listens(station: Transfers) -> None:
     code, says = station.refused("http://127.0.0.1:1/x", attempts=2)
     assert (code, says) == ("Failed", "http://127.0.0.1:1: Connection refused")
 
 
-def test_something_else_than_http(station: Station, https: HttpFiles, http: HttpFiles) -> None:
+def test_something_else_than_http(station: Transfers, https: HttpFiles, http: HttpFiles) -> None:
     code, says = station.refused(https.url.replace("https", "http") + "/x")
     assert code == "Failed"
     code, says = station.refused(http.url.replace("http", "https") + "/x")
@@ -351,7 +328,7 @@ def test_something_else_than_http(station: Station, https: HttpFiles, http: Http
         "http://a..b/",
     ],
 )
-def test_no_url_that_is_spoken(station: Station, url: str) -> None:
+def test_no_url_that_is_spoken(station: Transfers, url: str) -> None:
     code, says = station.refused(url)
     assert code == "BadUrl"
     assert not station.file.parent.exists()
@@ -359,7 +336,7 @@ def test_no_url_that_is_spoken(station: Station, url: str) -> None:
 
 
 @pytest.mark.parametrize("to", ["../image.bin", "/etc/image.bin", "", ".", "link/image.bin"])
-def test_nothing_is_written_outside_the_state_directory(station: Station, http: HttpFiles, to: str) -> None:
+def test_nothing_is_written_outside_the_state_directory(station: Transfers, http: HttpFiles, to: str) -> None:
     os.symlink("/tmp", station.state / "link")
     assert station.refused(http.url + "/image.bin", to=to)[0] == "Invalid"
     assert http.seen == []
@@ -372,7 +349,110 @@ def test_paths_and_hosts_are_encoded() -> None:
     assert str(Target("https://user@[::1]:8443/x")) == "https://[::1]:8443"
 
 
-def test_as_a_child_process_says_it(station: Station, http: HttpFiles) -> None:
+# -- upload ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_log_is_put_below_a_url_that_ends_in_a_slash(station: Transfers, http: HttpFiles) -> None:
+    answer = station.upload(http.url + "/logs/")
+    body = http.kept["/logs/log-1.zip"]
+    assert answer == {"name": "log-1.zip", "bytes": len(body)}
+    assert [line["type"] for line in security_log(body)] == ["SettingSystemTime"]
+    ((method, _, headers),) = http.seen
+    assert method == "PUT"
+    assert headers["Content-Type"] == "application/octet-stream"
+    assert headers["Content-Disposition"] == 'form-data; name="uploadfile"; filename="log-1.zip"'
+    assert list(station.state.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["/logs", "/logs?signature=a/b%2F", "/a.zip"])
+def test_any_other_url_is_used_as_it_is(station: Transfers, http: HttpFiles, path: str) -> None:
+    station.upload(http.url + path)
+    assert list(http.kept) == [path]
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_post_where_put_is_of_no_use(station: Transfers, http: HttpFiles, status: int) -> None:
+    http.behave["/logs"] = lambda handler: (
+        handler.answer(status, Connection="close") if handler.command == "PUT" else handler.take()
+    )
+    station.upload(http.url + "/logs")
+    assert security_log(http.kept["/logs"])
+    assert [method for method, _, _ in http.seen] == ["PUT", "POST"]
+    assert "filename=" in http.seen[1][2]["Content-Disposition"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (401, "PermissionDenied"),
+        (403, "PermissionDenied"),
+        (400, "BadMessage"),
+        (411, "BadMessage"),
+        (404, "Failed"),
+        (405, "NotSupported"),
+        (501, "NotSupported"),
+        (500, "Failed"),
+        (507, "Failed"),
+        (307, "Redirected"),
+        (303, "Redirected"),
+    ],
+)
+def test_how_a_server_refuses_a_log(station: Transfers, http: HttpFiles, status: int, code: str) -> None:
+    """No redirect is followed. [N01.FR.30]"""
+    http.behave["/logs"] = lambda handler: handler.answer(status, Connection="close", Location="/elsewhere")
+    with pytest.raises(JobError, match=f"answers {status}") as caught:
+        station.upload(http.url.replace("://", "://me:hidden@") + "/logs", attempts=2)
+    assert caught.value.code == code
+    assert "hidden" not in str(caught.value) + str(station.news)
+    assert {path for _, path, _ in http.seen} == {"/logs"}
+    assert [news["attempt"] for news in station.news] == [2]
+
+
+def test_a_server_that_has_heard_enough(station: Transfers, http: HttpFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers and closes before all was sent: the answer counts."""
+
+    def refuse(handler: Handler) -> None:
+        handler.answer(403, Connection="close")
+        handler.close_connection = True
+
+    http.behave["/logs"] = refuse
+    with pytest.raises(JobError) as caught:
+        station.upload(http.url + "/logs", size=1 << 21)
+    assert caught.value.code in ("PermissionDenied", "Failed")
+
+
+def test_a_log_over_https(station: Transfers, https: HttpFiles) -> None:
+    station.upload(https.url + "/logs/")
+    assert security_log(https.kept["/logs/log-1.zip"])
+
+
+@pytest.mark.parametrize("name", ["", "a/b.zip", "a b.zip", "ä.zip", 'a".zip', "a" * 256])
+def test_names_that_no_log_has(station: Transfers, http: HttpFiles, name: str) -> None:
+    with pytest.raises(JobError) as caught:
+        station.upload(http.url + "/logs/", name=name)
+    assert caught.value.code == "Invalid"
+    assert http.seen == []
+
+
+def test_a_log_that_cannot_be_put_together(
+    station: Transfers, http: HttpFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("evse.shell.children.logs.write", full)
+    with pytest.raises(JobError, match="put together: No space left") as caught:
+        station.upload(http.url + "/logs/")
+    assert caught.value.code == "Failed"
+
+
+def security_log(body: bytes) -> list[dict[str, Any]]:
+    """The entries of an archive with a security log."""
+    with ZipFile(BytesIO(body)) as archive:
+        return [json.loads(line) for line in archive.read("security.jsonl").splitlines()]
+
+
+def test_as_a_child_process_says_it(station: Transfers, http: HttpFiles) -> None:
     asked = {
         "request": {"url": http.url + "/image.bin", "to": "image.bin", "max_bytes": 1 << 20},
         "places": station.places,
