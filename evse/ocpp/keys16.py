@@ -34,7 +34,12 @@ class KeyView:
 
     def __init__(self, model: DeviceModel) -> None:
         self._model = model
-        self._rows: tuple[KeyRow, ...] = model.entry("keys16")
+        self._rows: list[KeyRow] = []
+        for row in model.entry("keys16"):
+            if row[VIEW] == "numbered":  # one key an EVSE, the number of which is its view
+                self._rows += [(row[0], f"{row[KEY]}{evse}", *row[2:VIEW], evse) for evse in model.evse_ids()]
+            else:
+                self._rows.append(row)
         self._profiles = model.members(OWN, PROFILES) or []
 
     def names(self) -> list[str]:
@@ -87,7 +92,7 @@ class KeyView:
         for evse in (None, *self._model.evse_ids()[:1]):
             variable = self._model.row(row[COMPONENT], row[VARIABLE], row[VARIABLE_INSTANCE], evse)
             if variable is not None:
-                return variable
+                return None if isinstance(row[VIEW], int) and not self._text(row, variable) else variable
         return None
 
     def _text(self, row: KeyRow, variable: Row) -> str:
@@ -105,7 +110,7 @@ class KeyView:
             stated += [model.get(row[COMPONENT], row[VARIABLE], None, evse) for evse in evses]
             places = zip((0, *evses), stated, strict=True)
             return ",".join(f"{place}.{_rotation(rotation)}" for place, rotation in places if rotation is not None)
-        evse = None if variable[WHERE] == "station" else evses[0]
+        evse = view if isinstance(view, int) else None if variable[WHERE] == "station" else evses[0]
         text = model.get(row[COMPONENT], row[VARIABLE], row[VARIABLE_INSTANCE], evse) or ""
         return text.replace("A", "Current").replace("W", "Power") if view == "units" else text
 
@@ -150,7 +155,7 @@ def overrides(row: KeyRow | None, key: str, text: str, read_only: bool = False) 
     entry: dict[str, Any] = {"component": row[COMPONENT], "variable": row[VARIABLE]}
     if row[VARIABLE_INSTANCE] is not None:
         entry["variable_instance"] = row[VARIABLE_INSTANCE]
-    if view in ("connectors", "rotations"):
+    if view in ("connectors", "rotations", "numbered"):
         raise UsageError("follows from the EVSEs of the station and cannot be set")
     if view in ("elements", "most"):
         if not text.isdigit():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from typing import Any
 
 REGISTER = "Energy.Active.Import.Register"
@@ -77,6 +77,15 @@ def values(packed: list[Any]) -> Iterator[tuple[str, str | None, int | float]]:
             PHASES[phase] if isinstance(phase, int) and phase >= 0 else None if phase == -1 else phase,
             value,
         )
+
+
+def only(packed: list[Any], measurands: Collection[str]) -> list[Any]:
+    """The sample with these measurands, on every phase; empty if none is left."""
+    kept = packed[:3]
+    for index, (measurand, _, _) in enumerate(values(packed), 1):
+        if measurand in measurands:
+            kept += packed[3 * index : 3 * index + 3]
+    return kept if len(kept) > 3 else []
 
 
 def thin(samples: list[list[Any]], limit_bytes: int) -> bool:

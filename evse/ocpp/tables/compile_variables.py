@@ -31,7 +31,9 @@ DATA_TYPES = (
 # VariableAttributeType.value and VariableCharacteristicsType.valuesList
 VALUE_LENGTH = 2500
 VALUES_LENGTH = 1000
-VIEWS = ("", "elements", "most", "phases", "rotations", "connectors", "units", "measurands", "guarded", "fixed")
+VIEWS = (
+    "", "elements", "most", "phases", "rotations", "connectors", "units", "measurands", "guarded", "fixed", "numbered",
+)  # fmt: skip
 
 
 def text(name: str) -> str:

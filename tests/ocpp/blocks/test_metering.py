@@ -520,3 +520,85 @@ def test_signed_data_too_long_for_201_are_left_out_and_logged() -> None:
         assert (
             "signed meter data are too long for OCPP 2.0.1 and were left out" in bench.log.texts("warning")
         ) is not fits
+
+
+# -- application note "Signed Meter Values", 1.6 -----------------------------------------------------------------------
+
+
+def _sign(bench: Bench, evse: int = 1) -> None:
+    values = {(REGISTER, None): 1000.0, ("Power.Active.Import", None): 0.0}
+    bench.fact("reading", evse, values, SIGNED)
+
+
+def _keys(bench: Bench, **values: str) -> None:
+    for key, value in values.items():
+        assert bench.ask("ChangeConfiguration", {"key": key, "value": value}) == {"status": "Accepted"}, key
+
+
+def test_values_of_the_start_follow_the_start_transaction() -> None:
+    """3.3.4, 3.3.5: right after StartTransaction.req, with its id, signed if that is wanted."""
+    bench, driver = start("1.6")
+    driver.settle()
+    _keys(
+        bench,
+        StartTxnSampledData="Energy.Active.Import.Register,Power.Active.Import",
+        SampledDataSignReadings="true",
+        SampledDataSignStartedReadings="true",
+    )
+    _sign(bench)
+    driver.plug()
+    driver.tap()
+    said = [(action, payload) for action, payload in driver.take() if action in ("StartTransaction", "MeterValues")]
+    assert [action for action, _ in said] == ["StartTransaction", "MeterValues"]
+    payload = said[1][1]
+    assert payload["transactionId"] == 4711
+    sampled = payload["meterValue"][0]["sampledValue"]
+    assert {value["context"] for value in sampled} == {"Transaction.Begin"}
+    assert [(value["measurand"], value["format"]) for value in sampled] == [
+        (REGISTER, "Raw"),
+        (REGISTER, "SignedData"),
+        ("Power.Active.Import", "Raw"),
+    ]
+
+
+def test_without_the_key_a_start_has_no_values_of_its_own() -> None:
+    """What 2.x would say at the start does not become a message of 1.6."""
+    _, driver = start("1.6")
+    driver.plug()
+    driver.tap()
+    assert "MeterValues" not in [action for action, _ in driver.take()]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("AlignedDataSignReadings", "true"),
+        ("AlignedDataSignUpdatedReadings", "true"),
+        ("SampledDataSignReadings", "true"),
+        ("SampledDataSignStartedReadings", "true"),
+        ("SampledDataSignUpdatedReadings", "true"),
+        ("PublicKeyWithSignedMeterValue", "Never"),
+        ("StartTxnSampledData", REGISTER),
+    ],
+)
+def test_the_keys_of_signed_meter_values(key: str, value: str) -> None:
+    bench, driver = start("1.6")
+    driver.settle()
+    _keys(bench, **{key: value})
+    (shown,) = bench.ask("GetConfiguration", {"key": [key]})["configurationKey"]
+    assert shown == {"key": key, "readonly": False, "value": value}
+
+
+def test_the_public_key_of_each_meter_is_a_key() -> None:
+    """3.3.1 MeterPublicKey[ConnectorID]; there is none for a meter that does not sign."""
+    bench, driver = start("1.6", evses=2)
+    driver.settle()
+    _sign(bench, 2)
+    asked = bench.ask("GetConfiguration", {"key": ["MeterPublicKey1", "MeterPublicKey2", "MeterPublicKey"]})
+    assert asked["configurationKey"] == [{"key": "MeterPublicKey2", "readonly": True, "value": SIGNED["public_key"]}]
+    assert asked["unknownKey"] == ["MeterPublicKey1", "MeterPublicKey"]
+    everything = [each["key"] for each in bench.ask("GetConfiguration")["configurationKey"]]
+    assert "MeterPublicKey2" in everything
+    assert "MeterPublicKey1" not in everything
+    answer = bench.ask("ChangeConfiguration", {"key": "MeterPublicKey2", "value": "x"})
+    assert answer == {"status": "Rejected"}

@@ -78,8 +78,12 @@ class Block:
         return None if evse.register_wh is None else meter_values.exact(evse.register_wh)
 
     def begin(self, evse: Evse) -> list[Any]:
-        """Values for the start of a transaction, context Transaction.Begin. [E01.FR.09, J02]"""
-        return self._of_transaction(evse, "TxStartedMeasurands", "Transaction.Begin", "SignStartedReadings")
+        """Values for the start of a transaction, context Transaction.Begin. [E01.FR.09, J02]
+
+        Those that 1.6 wants then are among them: which version will tell them is not known yet.
+        """
+        wanted = self._measurands("OCPP16Ctrlr", "StartTxnSampledData")
+        return self._of_transaction(evse, "TxStartedMeasurands", "Transaction.Begin", "SignStartedReadings", wanted)
 
     def updated(self, evse: Evse, context: str) -> list[Any]:
         """Values of TxUpdatedMeasurands, fresh ones only. [J02.FR.11, F06.FR.07]"""
@@ -247,10 +251,11 @@ class Block:
 
     # -- settings --------------------------------------------------------------------------------------------------
 
-    def _of_transaction(self, evse: Evse, variable: str, context: str, sign: str) -> list[Any]:
+    def _of_transaction(self, evse: Evse, variable: str, context: str, sign: str, more: Any = ()) -> list[Any]:
         if not self._is_fresh(evse):
             return []
         measurands = self._measurands("SampledDataCtrlr", variable)
+        measurands += [name for name in more if name not in measurands]
         return self.sample(evse, measurands, context, self._signs("SampledDataCtrlr", sign))
 
     def _measurands(self, component: str, variable: str) -> list[str]:

@@ -1,14 +1,17 @@
 """Wire forms of transactions in 1.6: StartTransaction, MeterValues and StopTransaction out of transaction events.
 
 StartTransaction follows from the first event that names the driver: Started, or the authorization of a running
-transaction. An event whose StartTransaction was never answered, or was answered under another version, is preceded by
-it: StopTransaction always bears the id that the CSMS gave. (The errata 3.18 would have -1 there, which tells the CSMS
-nothing; so meter values of a transaction without an id go without one.)
+transaction; of one that began before its EVSE was known, from the event that tells it. An event whose StartTransaction
+was never answered, or was answered under another version, is preceded by it: StopTransaction always bears the id that
+the CSMS gave. (The errata 3.18 would have -1 there, which tells the CSMS nothing; so meter values of a transaction
+without an id go without one.)
 """
 
 from __future__ import annotations
 
 from evse.clock import timestamp
+from evse.ocpp.blocks.transactions.events import UNPLACED
+from evse.ocpp.meter_values import CONTEXTS, only
 from evse.ocpp.v16 import answer, id_tag, meter_values
 
 TYPE_CHECKING = False
@@ -21,6 +24,7 @@ CALLS: dict[str, Any] = {}
 EVENTS: dict[str, Any] = {}
 
 _REASONS = ("DeAuthorized", "EmergencyStop", "EVDisconnected", "Local", "PowerLoss", "Reboot", "Remote")
+BEGIN = CONTEXTS.index("Transaction.Begin")
 _STARTS = ("Authorized", "RemoteStart")
 
 
@@ -28,17 +32,28 @@ def _event(row: dict[str, Any], ctx: Any) -> Said | None:
     block = ctx.block("transactions")
     csms_id = block.csms_ids.get(row["t"])
     kind = row.get("e", 1)
+    if row["i"] >= UNPLACED:
+        return None  # it has no connectorId
     if kind == 2:
         return _stop(row, csms_id, ctx)
-    values = meter_values(row.get("m", ()), row["w"], ctx) if kind == 1 else []
+    values = meter_values(_samples(row, ctx), row["w"], ctx)
+    if csms_id is None and kind == 1 and "z" in row:
+        return _start(row, row["z"], ctx, not values)
     if csms_id is None and "k" in row and (kind == 0 or row.get("g") in _STARTS):
         return _start(row, [row["w"], row.get("b"), row["k"], row.get("v")], ctx, not values)
-    if not values:
+    if not values or (kind == 0 and csms_id is None):
         return None
     payload = {"connectorId": row["i"], "meterValue": values}
     if csms_id is not None:
         payload["transactionId"] = csms_id
     return "MeterValues", payload, True
+
+
+def _samples(row: dict[str, Any], ctx: Any) -> list[list[Any]]:
+    """Samples of an event; of those of the start only what StartTxnSampledData names. [Signed Meter Values 3.3.4]"""
+    wanted = ctx.model.members("OCPP16Ctrlr", "StartTxnSampledData") or ()
+    said = (only(sample, wanted) if sample[1] == BEGIN else sample for sample in row.get("m", ()))
+    return [sample for sample in said if sample]
 
 
 def _start(row: dict[str, Any], started: list[Any], ctx: Any, final: bool) -> Said:
