@@ -21,6 +21,7 @@ ACTIONS = {
     "smart_charging": "ClearChargingProfile GetChargingProfiles GetCompositeSchedule SetChargingProfile",
     "network": "SetNetworkProfile",
     "data_transfer": "DataTransfer",
+    "certificate": "CertificateSigned DeleteCertificate GetInstalledCertificateIds InstallCertificate",
     "firmware": "PublishFirmware SignedUpdateFirmware UnpublishFirmware UpdateFirmware",
     "security": "",
     "tariff": "",
@@ -42,7 +43,7 @@ FACTS = {
 # Facts that only reach blocks which are loaded already, in this order.
 HEARS = {
     "started": ("transactions", "smart_charging", "reservation", "firmware"),
-    "accepted": ("tariff", "firmware"),
+    "accepted": ("tariff", "firmware", "certificate"),
     "plugged": ("authorization", "smart_charging", "reservation"),
     "authorized": ("smart_charging", "reservation"),
     "unplugged": (
@@ -65,7 +66,9 @@ HEARS = {
     ),  # fmt: skip
     "disconnected": ("boot", "availability", "configuration", "metering", "authorization", "tariff"),
     "restarting": ("authorization",),
-    "clock_changed": ("metering", "transactions", "security", "smart_charging", "reservation", "firmware"),
+    "clock_changed": (
+        "metering", "transactions", "security", "smart_charging", "reservation", "firmware", "certificate",
+    ),  # fmt: skip
     "cleared": ("reservation",),
     "availability_changed": ("reservation",),
 }
@@ -80,6 +83,10 @@ TRIGGERS = {
     "StatusNotification": "availability",
     "MeterValues": "metering",
     "TransactionEvent": "transactions",
+    "SignChargingStationCertificate": "certificate",
+    "SignV2GCertificate": "certificate",
+    "SignV2G20Certificate": "certificate",
+    "SignCombinedCertificate": "certificate",
     "FirmwareStatusNotification": "firmware",
     "SignedFirmwareStatusNotification": "firmware",
 }

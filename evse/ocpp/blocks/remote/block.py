@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 UNLOCK_WITHIN_S = 10.0
 STOP_WITHIN_S = 15.0
 # Messages that are about an EVSE; for the others the EVSE of TriggerMessage is ignored. [F06.FR.03]
-_OF_AN_EVSE = ("MeterValues", "StatusNotification", "TransactionEvent")
+_OF_AN_EVSE = ("MeterValues", "StatusNotification", "TransactionEvent", "SignV2GCertificate", "SignV2G20Certificate")
 
 
 class _Unlock:
@@ -244,6 +244,8 @@ class Block:
             sent = block.trigger(message, self.ctx.evses[wanted["id"]], wanted.get("connectorId"))
         else:
             sent = block.trigger(message, self.ctx.evses[wanted["id"]])
+        if sent is None:
+            return {"status": "NotImplemented"}  # nothing of that kind in this station
         return {"status": "Accepted" if sent else "Rejected"}
 
 

@@ -1,0 +1,1 @@
+"""Certificates: signed, installed, listed, deleted."""

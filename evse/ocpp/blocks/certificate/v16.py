@@ -1,0 +1,48 @@
+"""Certificates in OCPP 1.6, by the security extension: those of the station and its roots, none of ISO 15118."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# CertificateUseEnumType where 2.x has another name.
+_TYPES = {"CentralSystemRootCertificate": "CSMSRootCertificate"}
+
+
+def _type(payload: dict[str, Any]) -> str:
+    kind: str = payload["certificateType"]
+    return _TYPES.get(kind, kind)
+
+
+def _signed(payload: dict[str, Any]) -> dict[str, Any]:
+    return {"certificateChain": payload["certificateChain"], "certificateType": "ChargingStationCertificate"}
+
+
+def _install(payload: dict[str, Any]) -> dict[str, Any]:
+    return {"certificateType": _type(payload), "certificate": payload["certificate"]}
+
+
+def _hashes(answer: dict[str, Any]) -> dict[str, Any]:
+    said: dict[str, Any] = {"status": answer["status"]}
+    if chains := answer.get("certificateHashDataChain"):
+        said["certificateHashData"] = [chain["certificateHashData"] for chain in chains]
+    return said
+
+
+def _status(answer: dict[str, Any]) -> dict[str, Any]:
+    return {"status": answer["status"]}
+
+
+def _sign(data: dict[str, Any], ctx: Any) -> dict[str, Any] | None:
+    return {"csr": data["csr"]} if data.get("certificateType") == "ChargingStationCertificate" else None
+
+
+CALLS = {
+    "CertificateSigned": ("certificate_signed", _signed, _status),
+    "DeleteCertificate": ("delete", None, _status),
+    "GetInstalledCertificateIds": ("ids", lambda payload: {"certificateType": [_type(payload)]}, _hashes),
+    "InstallCertificate": ("install", _install, _status),
+}
+EVENTS = {"SignCertificate": ("SignCertificate", _sign, None)}
+RECORDS: dict[str, Any] = {}
