@@ -115,6 +115,13 @@ def file_path(value: Any) -> str:
     return str(text(4096)(value))
 
 
+def command(value: Any) -> list[str]:
+    """A program and its arguments, run without a shell."""
+    if not isinstance(value, list) or not 1 <= len(value) <= 32 or not value[0]:
+        raise ValueError('a program and its arguments, as in ["/usr/lib/acme/install", "--quiet"]')
+    return [text(4096, 0)(item) for item in value]
+
+
 VERSIONS = ("2.1", "2.0.1", "1.6")
 # ConnectorEnum of 2.1; the word is reported as it is.
 CONNECTOR_TYPES = tuple(
@@ -164,18 +171,19 @@ SLOT: dict[str, Setting] = {
     "ocpp_versions": Setting(_CONNECTION["ocpp_versions"].check),
 }
 
-STATION: dict[str, Setting] = {
-    "vendor": Setting(text(20), "evse"),
-    "model": Setting(text(20), "AC station"),
-    "serial": Setting(text(25)),
-    "firmware": Setting(text(50)),
-    "iccid": Setting(text(20)),
-    "imsi": Setting(text(20)),
 # OCPPInterfaceEnum word -> network device, or address to connect from.
 INTERFACES: dict[str, Setting] = {
     f"{kind}{number}": Setting(text(45)) for kind in ("Wired", "Wireless") for number in range(4)
 }
 
+STATION: dict[str, Setting] = {
+    "vendor": Setting(text(20), "evse"),
+    "model": Setting(text(20), "AC station"),
+    "serial": Setting(text(25)),
+    "firmware": Setting(text(50)),
+    "firmware_file": Setting(file_path),
+    "iccid": Setting(text(20)),
+    "imsi": Setting(text(20)),
     "supply_voltage_v": Setting(number(50, 1000), 230.0),
     "site_limit_a": Setting(number(0, 10000)),
     "default_limit_a": Setting(number(0, 1000)),
@@ -203,6 +211,18 @@ BEHAVIOUR: dict[str, Setting] = {
 
 CERTIFICATES: dict[str, Setting] = {
     "root": Setting(file_path),
+}
+
+# Without an installer firmware updates are refused.
+FIRMWARE: dict[str, Setting] = {
+    "installer": Setting(choice("rauc", "executable")),
+    "command": Setting(command),
+    "restart": Setting(choice("station", "machine")),
+    "unsigned": Setting(boolean, False),
+    "pkcs1v15": Setting(boolean, False),
+    "max_bytes": Setting(integer(1, 1 << 36), 1 << 28),
+    "min_free_bytes": Setting(integer(0, 1 << 36), 1 << 24),
+    "install_within_s": Setting(number(10, 86400), 1800.0),
 }
 
 TRACE: dict[str, Setting] = {
@@ -241,10 +261,12 @@ KEY: dict[str, Setting] = {
 TABLES: dict[str, dict[str, Setting]] = {
     "csms": CSMS,
     "csms.slot": SLOT,
+    "csms.interfaces": INTERFACES,
     "station": STATION,
     "evse": EVSE,
     "behaviour": BEHAVIOUR,
     "certificates": CERTIFICATES,
+    "firmware": FIRMWARE,
     "trace": TRACE,
     "ocpp.variables": {**SELECTORS, **VARIABLE},
     "ocpp.keys": KEY,
@@ -261,7 +283,6 @@ def value_text(value: Any) -> str:
     elif isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value):
         result = ",".join(value_text(item) for item in value)
     else:
-    "csms.interfaces": INTERFACES,
         raise ValueError("text, a number, true, false, or a list of them")
     if len(result) > 2500:
         raise ValueError("at most 2500 characters")

@@ -28,7 +28,7 @@ NAME = re.compile(
     r"\.(?P<variable>[^][@.:]{1,50})(?:\[(?P<variable_instance>[^][]{1,50})\])?"
     r"(?::(?P<attribute>Actual|Target|MinSet|MaxSet))?"
 )
-TOP = ("csms", "station", "evse", "board", "ocpp", "behaviour", "certificates", "trace")
+TOP = ("csms", "station", "evse", "board", "ocpp", "behaviour", "certificates", "firmware", "trace")
 OCPP = ("variables", "keys", "blocks")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -59,7 +59,7 @@ def load(path: str | None, csms: dict[str, Any] | None = None, board: str | None
     `csms` are settings that stand over those of [csms]; None takes one away. `board` stands over the file's.
 
     Shape: csms (with slots: {n: ...}), station, board: the tables of the board file, board_file: its path,
-    overrides: entries of the device model, blocks: {...}, behaviour, certificates, trace. Paths are absolute.
+    overrides: entries of the device model, blocks: {...}, behaviour, certificates, firmware, trace. Paths are absolute.
     Raises StationFileError, UsageError.
     """
     if path is None:
@@ -152,8 +152,10 @@ class _Reader:
             "blocks": self._blocks(ocpp.get("blocks", {})),
             "behaviour": behaviour,
             "certificates": self._settings(("certificates",), data.get("certificates", {}), settings.CERTIFICATES),
+            "firmware": self._settings(("firmware",), data.get("firmware", {}), settings.FIRMWARE),
             "trace": self._settings(("trace",), data.get("trace", {}), settings.TRACE),
         }
+        self._updates(config["firmware"], config["station"])
         config["overrides"] = self._overrides(config["csms"], ocpp)
         config["board"], config["board_file"] = self._board(data.get("board"), self._evses(data.get("evse", [])))
         if self._problems:
@@ -212,11 +214,11 @@ class _Reader:
         path = ("csms",)
         csms = self._settings(path, value, settings.CSMS, ("slot", "interfaces"))
         csms["slots"] = {}
-        if standalone:
-            return csms
         interfaces = value.get("interfaces", {}) if isinstance(value, dict) else {}
         named = self._settings((*path, "interfaces"), interfaces, settings.INTERFACES)
         csms["interfaces"] = {word: name for word, name in named.items() if name is not None}
+        if standalone:
+            return csms
         for name in ("url", "identity"):
             if csms[name] is None and not any(problem.where == f"csms.{name}" for problem in self._problems):
                 self._problem((*path, name), 'is missing; without a CSMS set "standalone = true" in [behaviour]')
@@ -274,6 +276,23 @@ class _Reader:
             text = "neither TLS nor a password: use wss:// and a password, or say security_profile = 0 if that is meant"
             self._problem((*path, "url"), text)
 
+    def _updates(self, firmware: dict[str, Any], station: dict[str, Any]) -> None:
+        """What updates need: an installer, and a version that the installed image tells."""
+        path, installer, command = ("firmware",), firmware["installer"], firmware["command"]
+        if station["firmware"] is not None and station["firmware_file"] is not None:
+            self._problem(("station", "firmware_file"), "stands beside firmware; keep one of them")
+        if installer is None:
+            if command is not None:
+                self._problem((*path, "command"), 'is for an installer; set installer to "executable" or "rauc"')
+            return
+        if installer == "executable" and (command is None or not command[0].startswith("/")):
+            self._problem((*path, "command"), "an executable installer needs one that begins with an absolute path")
+        if station["firmware_file"] is None:
+            text = "needs [station] firmware_file, so that the version reported is that of the image which runs"
+            self._problem((*path, "installer"), text)
+        if firmware["restart"] is None:
+            firmware["restart"] = "machine" if installer == "rauc" else "station"
+
     def _evses(self, value: Any) -> list[dict[str, Any]]:
         """The EVSEs that the file speaks of, by number."""
         if not isinstance(value, list):
@@ -315,6 +334,11 @@ class _Reader:
             if csms[name] is not None:
                 entry = {"component": component, "variable": variable, "value": settings.value_text(csms[name])}
                 entries.append(entry if instance is None else {**entry, "variable_instance": instance})
+        if csms["slots"]:
+            order = [0 if 1 in csms["slots"] else 1, *sorted(csms["slots"])]
+            values = sorted({*order, *SLOTS})
+            priority = {"component": "OCPPCommCtrlr", "variable": "NetworkConfigurationPriority"}
+            entries.append({**priority, "value": settings.value_text(order), "values": settings.value_text(values)})
         keys = {key: entry for key, entry in self._keys(ocpp.get("keys", {})).items() if entry["value"] is not None}
         variables = self._variables(ocpp.get("variables", {}))
         stated, problems = station_overrides(variables, keys)
@@ -340,11 +364,6 @@ class _Reader:
         for component, table in self._expect_table(path, value).items():
             if not isinstance(table, dict):
                 text = "write Component.Variable = value, as in OCPPCommCtrlr.HeartbeatInterval = 300"
-        if csms["slots"]:
-            order = [0 if 1 in csms["slots"] else 1, *sorted(csms["slots"])]
-            values = sorted({*order, *SLOTS})
-            priority = {"component": "OCPPCommCtrlr", "variable": "NetworkConfigurationPriority"}
-            entries.append({**priority, "value": settings.value_text(order), "values": settings.value_text(values)})
                 self._problem((*path, component), text)
                 continue
             for variable, stated in table.items():

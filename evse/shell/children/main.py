@@ -36,6 +36,7 @@ class JobError(Exception):
 
 def main(name: str) -> None:
     """Does the job `name` that stdin asks for."""
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the lock on the state directory must not outlive the station
     os.nice(NICE)
     _put(run(name, sys.stdin.buffer.read(), lambda news: _put({"news": news})))
 

@@ -29,7 +29,7 @@ EVENT = "FirmwareStatusNotification"
 STATE, PLAN = "firmware:update", "firmware:plan"
 STATION = 0
 # Where the CSMS does not say: tries of the download after the first one, and the seconds between two.
-RETRIES, INTERVAL_S = 3, 60
+RETRIES, INTERVAL_S = 3, 20
 MOST_RETRIES, MOST_INTERVAL_S = 19, 86_400
 # Time limits of the jobs; a try of the download, and `install` as the station file says.
 CERTIFICATE_WITHIN_S = 20.0  # the CSMS waits
