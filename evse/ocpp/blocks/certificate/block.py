@@ -26,6 +26,8 @@ USES = {
 STATION_USES = ("ChargingStationCertificate", "")
 # The CSMS does not know the message: asking again changes nothing.
 FINAL_ERRORS = ("FormationViolation", "FormatViolation", "NotImplemented", "NotSupported", "ProtocolError")
+# Reason codes of the appendix by what the child says.
+REASONS = {"Invalid": "InvalidCertificate", "Full": "OutOfStorage", "InUse": "InUse"}
 NAME_LENGTH = 64  # of a part of a certificate's subject
 DAY_S = 86_400.0
 RENEW_DAYS = 30  # [A03.FR.02]
@@ -275,8 +277,9 @@ class Block:
             self._event("ReconfigurationOfSecurityParameters", f"{kind} installed")
             later.set({"status": "Accepted"})
         elif error.code in ("Invalid", "Full"):
-            reason = "InvalidCertificate" if error.code == "Invalid" else "OutOfStorage"
-            later.set(_refused(reason, error.detail))  # [M05.FR.06, M05.FR.07]
+            later.set(_refused(REASONS[error.code], error.detail))  # [M05.FR.06, M05.FR.07]
+            if kind == "CSMSRootCertificate" and error.code == "Invalid":
+                self._event("InvalidCsmsCertificate", error.detail)
         else:
             self.ctx.log.error("a certificate could not be installed", why=str(error))
             later.set(_refused("InternalError", error.detail, "Failed"))  # [M05.FR.03]
@@ -294,7 +297,7 @@ class Block:
         elif error.code == "NotFound":
             later.set({"status": "NotFound"})  # [M04.FR.04]
         else:
-            later.set(_refused("InternalError" if error.code != "InUse" else "InUse", error.detail, "Failed"))
+            later.set(_refused(REASONS.get(error.code, "InternalError"), error.detail, "Failed"))  # [M04.FR.03]
 
     def ids(self, request: dict[str, Any]) -> Later:
         """GetInstalledCertificateIds. [M03]"""

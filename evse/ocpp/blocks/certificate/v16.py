@@ -1,6 +1,8 @@
-"""Certificates in OCPP 1.6, by the security extension: those of the station and its roots, none of ISO 15118."""
+"""Certificates in OCPP 1.6, by the security extension; those of ISO 15118 within DataTransfer."""
 
 from __future__ import annotations
+
+from evse.ocpp.v16 import PNC_VENDOR, transfer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +36,13 @@ def _status(answer: dict[str, Any]) -> dict[str, Any]:
     return {"status": answer["status"]}
 
 
-def _sign(data: dict[str, Any], ctx: Any) -> dict[str, Any] | None:
-    return {"csr": data["csr"]} if data.get("certificateType") == "ChargingStationCertificate" else None
+def _sign(data: dict[str, Any], ctx: Any) -> Any:
+    """That of the SECC goes the way of the application note; 1.6 has no combined one, nor one for ISO 15118-20."""
+    kind = data.get("certificateType")
+    if kind == "V2GCertificate":
+        said = {"csr": data["csr"], "certificateType": kind}
+        return transfer(PNC_VENDOR, "SignCertificate", said, {"status": "Rejected"})
+    return {"csr": data["csr"]} if kind == "ChargingStationCertificate" else None
 
 
 CALLS = {
