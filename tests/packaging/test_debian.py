@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-d
 
 def build(root: Path, out: Path) -> Path:
     environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH}
-    command = [sys.executable, root / "yocto" / "debian" / "build", "--out", out]
+    command = [sys.executable, root / "yocto" / "debian" / "build-deb", "--out", out]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.strip())
