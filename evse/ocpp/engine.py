@@ -346,6 +346,8 @@ class Engine:
         payload = write(data, self) if write else data
         if payload is None:
             return None
+        if isinstance(payload, tuple):  # this one in other words than its event has as a rule
+            action, payload, read = payload
         return action, self._outgoing(action, payload), read
 
     def say_record(self, block: str, event: str, row: Any) -> tuple[str, dict[str, Any], Any, bool] | None:

@@ -23,8 +23,11 @@ ACTIONS = {
     "data_transfer": "DataTransfer",
     "certificate": "CertificateSigned DeleteCertificate GetInstalledCertificateIds InstallCertificate",
     "firmware": "PublishFirmware SignedUpdateFirmware UnpublishFirmware UpdateFirmware",
+    "diagnostics": "GetDiagnostics GetLog",
+    "customer_information": "CustomerInformation",
     "security": "",
     "tariff": "",
+    "iso15118": "",
 }
 
 # Facts that load the blocks which must hear them, in this order.
@@ -42,7 +45,7 @@ FACTS = {
 
 # Facts that only reach blocks which are loaded already, in this order.
 HEARS = {
-    "started": ("transactions", "smart_charging", "reservation", "firmware"),
+    "started": ("transactions", "smart_charging", "reservation", "firmware", "diagnostics"),
     "accepted": ("tariff", "firmware", "certificate"),
     "plugged": ("authorization", "smart_charging", "reservation"),
     "authorized": ("smart_charging", "reservation"),
@@ -87,6 +90,8 @@ TRIGGERS = {
     "SignV2GCertificate": "certificate",
     "SignV2G20Certificate": "certificate",
     "SignCombinedCertificate": "certificate",
+    "LogStatusNotification": "diagnostics",
+    "DiagnosticsStatusNotification": "diagnostics",
     "FirmwareStatusNotification": "firmware",
     "SignedFirmwareStatusNotification": "firmware",
 }

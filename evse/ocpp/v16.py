@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evse.clock import timestamp
-from evse.jsontext import dumps
+from evse.jsontext import JsonError, dumps, loads
 from evse.ocpp.meter_values import CONTEXTS, MEASURANDS, REGISTER, unit, values
 
 TYPE_CHECKING = False
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 ID_TAG_LENGTH = 20
 # idTag of a transaction that was started without a token; the IdTokenEnum word of 2.x.
 NO_TOKEN = "NoAuthorization"
+# Vendor of the application note "ISO 15118 plug and charge".
+PNC_VENDOR = "org.openchargealliance.iso15118pnc"
 CHARGE_POINT_MAX = "ChargePointMaxProfile"
 # The measurands of 1.6 are the first of the table; what follows came later.
 _MEASURANDS = MEASURANDS[: MEASURANDS.index("RPM") + 1]
@@ -63,6 +65,27 @@ def charging_profile(payload: dict[str, Any]) -> dict[str, Any]:
     if kind != "Recurring":
         said.pop("recurrencyKind", None)  # only used with that kind [errata 3.56]
     return said
+
+
+def transfer(
+    vendor: str, message: str, data: dict[str, Any], otherwise: dict[str, Any]
+) -> tuple[str, dict[str, Any], Any]:
+    """A message of 2.0.1 within DataTransfer: action, payload, reader of the answer.
+
+    `otherwise` is the answer where the CSMS has none: it does not know the vendor or the message, or refuses.
+    """
+
+    def read(answer: dict[str, Any]) -> dict[str, Any]:
+        if answer["status"] == "Accepted":
+            try:
+                said = loads(answer.get("data") or "")
+                if isinstance(said, dict):
+                    return said
+            except JsonError:
+                return otherwise
+        return otherwise
+
+    return "DataTransfer", {"vendorId": vendor, "messageId": message, "data": dumps(data)}, read
 
 
 def meter_values(samples: list[list[Any]], stamp: Any, ctx: Any) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evse.errors import UsageError
 from evse.jsontext import JsonError, dumps, loads
+from evse.ocpp.v16 import PNC_VENDOR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,5 +31,5 @@ def opened(text: str | None) -> dict[str, Any]:
 CALLS = {"DataTransfer": ("data_transfer", None, _as_text)}
 EVENTS = {"DataTransfer": ("DataTransfer", _as_text, None)}
 # Who answers the application notes of the OCA; the block's 1.6 form has the messages in DATA.
-VENDORS = {"org.openchargealliance.costmsg": "tariff"}
+VENDORS = {"org.openchargealliance.costmsg": "tariff", PNC_VENDOR: "iso15118"}
 RECORDS: dict[str, Any] = {}
