@@ -147,7 +147,8 @@ class Dial:
             from evse.shell.tls import TlsChannel, new_context
 
             floor_s = profile["clock_floor_s"]
-            context = new_context(profile["ca"], own[0], own[1], profile["verify_hostname"], dates=floor_s is None)
+            hostname, partial = profile["verify_hostname"], profile["partial_chain"]
+            context = new_context(profile["ca"], own[0], own[1], hostname, dates=floor_s is None, partial=partial)
             self.channel = TlsChannel(self.channel.socket, *context, self._endpoint.host, floor_s)
         except ChannelError as problem:
             self._fail(problem.code, problem.why)

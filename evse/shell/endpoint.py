@@ -19,6 +19,7 @@ DEFAULTS: dict[str, Any] = {
     "cert": None,
     "key": None,
     "verify_hostname": True,
+    "partial_chain": False,  # a root of `ca` may be signed by another one that is not there [M05.FR.12]
     "clock_floor_s": None,  # UTC is at least this, if the machine's clock was never set
     "interface": None,  # name of the network device to use, or source address
     "connect_timeout_s": 10.0,  # for each step: DNS, TCP (all addresses), TLS, HTTP

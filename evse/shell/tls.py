@@ -38,6 +38,8 @@ CIPHERS = (
 TLS_1_2 = 0x0303
 TRUSTED_FIRST = 0x8000  # X509_V_FLAG_TRUSTED_FIRST, and neither STRICT nor PARTIAL_CHAIN: an intermediate is no root
 NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME
+PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
+PEM = 1  # _ssl.ENCODING_PEM
 MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 # The common name holds the FQDN [A00.FR.309, .510], also where a subjectAltName stands beside it; *.x but not a*.x.
 HOST_FLAGS = 0x01 | 0x04
@@ -150,6 +152,15 @@ class TlsChannel(Channel):
         """What was negotiated, for people: "TLSv1.3, TLS_AES_256_GCM_SHA384"."""
         return f"{self._tls.version()}, {self._tls.cipher()[0]}"
 
+    def root(self) -> str | None:
+        """The root certificate that the connection stands on, as PEM; None where OpenSSL's module does not tell."""
+        try:
+            chain = getattr(self._tls, "_sslobj", self._tls).get_verified_chain()
+            text: str = chain[-1].public_bytes(PEM)
+        except (AttributeError, LookupError, TypeError):
+            return None
+        return text
+
     def certificate(self) -> dict[str, Any]:
         """The server's certificate as the module `ssl` shows it: "subject", "issuer", "notAfter", ..."""
         fields: dict[str, Any] = self._tls.getpeercert() or {}
@@ -188,19 +199,21 @@ def new_context(
     verify_hostname: bool = True,
     public: bool = False,
     dates: bool = True,
+    partial: bool = False,
 ) -> tuple[Any, Any]:
     """(module, context) for one connection; the files are read anew, so that new certificates count at once.
 
     `ca` is a PEM file of roots, or a directory: hashed names (then only what is needed is loaded) or *.pem and *.crt.
     `cert` (leaf and chain) and `key` are for security profile 3. `public` takes the documented module `ssl`, as happens
-    by itself where the C module is not as known. Without `dates` certificates do not expire.
+    by itself where the C module is not as known. Without `dates` certificates do not expire. `partial`: what is in `ca`
+    counts as a root though it is signed by another one.
     Raises ChannelError "ca" or "client_files" if a file cannot be used.
     """
     module, context = _bare_context(public)
     context.minimum_version = TLS_1_2
     context.options |= module.OP_NO_COMPRESSION | module.OP_NO_RENEGOTIATION | module.OP_NO_TICKET  # [A00.FR.321]
     context.set_ciphers(CIPHERS)
-    context.verify_flags = TRUSTED_FIRST if dates else TRUSTED_FIRST | NO_CHECK_TIME
+    context.verify_flags = TRUSTED_FIRST | (0 if dates else NO_CHECK_TIME) | (PARTIAL_CHAIN if partial else 0)
     context._host_flags = HOST_FLAGS
     context.check_hostname = verify_hostname
     context.verify_mode = module.CERT_REQUIRED

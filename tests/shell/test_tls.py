@@ -300,3 +300,23 @@ def test_without_the_c_module_as_known_the_public_one_serves(pki: Pki, monkeypat
     for known in (None, type(sys)("_ssl")):
         monkeypatch.setattr(tls, "_lean", known)
         assert tls.new_context(pki.ca)[0].__name__ == "ssl"
+
+
+def test_m05_fr_12_a_root_that_another_one_signed_counts_where_that_is_meant(pki: Pki, public: bool) -> None:
+    """The note on AdditionalRootCertificateCheck: the new root is signed by the old one, which may be gone."""
+    context = Certificate("csms.example", pki.sub, names=("csms.example",)).server(pki.directory)
+    ca = pki.file("sub.pem", pki.sub.pem())
+    assert Wire(tls.new_context(ca, public=public), "csms.example", context).refused() == "cert_intermediate_root"
+    wire = Wire(tls.new_context(ca, public=public, partial=True), "csms.example", context)
+    wire.shake()
+    assert wire.channel.root() == pki.sub.pem()
+    wire.close()
+
+
+def test_the_root_that_a_connection_stands_on_is_told(pki: Pki, public: bool) -> None:
+    both = pki.file("two.pem", Certificate("Other", ca=True).pem() + pki.root.pem())
+    wire = Wire(tls.new_context(both, public=public), "csms.example", pki.good.server(pki.directory))
+    assert wire.channel.root() is None
+    wire.shake()
+    assert wire.channel.root() == pki.root.pem()
+    wire.close()
