@@ -17,15 +17,37 @@ if TYPE_CHECKING:
 POWER = ("Power.Active.Import", None)
 # Where the station file does not say.
 SUPPLY_VOLTAGE_V = 230.0
+PROFILES = "SupportedFeatureProfiles"
+# block -> the variables that are false without it, and the feature profile of 1.6.
+OFF = {
+    "authorization": ("AuthCacheCtrlr.Available AuthCacheCtrlr.Enabled", ""),
+    "firmware": ("", "FirmwareManagement"),
+    "local_list": ("LocalAuthListCtrlr.Available LocalAuthListCtrlr.Enabled", "LocalAuthListManagement"),
+    "metering": (
+        "SampledDataCtrlr.Available SampledDataCtrlr.Enabled AlignedDataCtrlr.Available AlignedDataCtrlr.Enabled", "",
+    ),
+    "reservation": ("ReservationCtrlr.Available ReservationCtrlr.Enabled", "Reservation"),
+    "reset": ("EVSE.AllowReset", ""),
+    "smart_charging": ("SmartChargingCtrlr.Available SmartChargingCtrlr.Enabled", "SmartCharging"),
+}  # fmt: skip
 
 
 def provide_facts(
-    model: DeviceModel, *, station: dict[str, Any], evses: dict[int, Evse], clock: Clock, faults: dict[str, str]
+    model: DeviceModel,
+    *,
+    station: dict[str, Any],
+    evses: dict[int, Evse],
+    clock: Clock,
+    faults: dict[str, str],
+    blocks: dict[str, str] | None = None,
 ) -> None:
     """Registers what follows from the station's description, the EVSEs' facts and the clock.
 
-    `faults` are those of the station itself: code -> detail.
+    `faults` are those of the station itself: code -> detail. `blocks` as the engine has it: "" is switched off.
     """
+    for name, target in (blocks or {}).items():
+        if not target:
+            _switch_off(model, name)
 
     def evse_of(evse: int | None) -> Evse:
         return evses[evse or 0]
@@ -72,6 +94,17 @@ def provide_facts(
             lambda _, __: "false",
             limits=lambda _, __: {MUTABILITY: "ReadOnly"},
         )
+
+
+def _switch_off(model: DeviceModel, block: str) -> None:
+    """What a block would do is neither available nor enabled, and cannot be enabled."""
+    variables, profile = OFF.get(block, ("", ""))
+    for name in variables.split():
+        component, _, variable = name.partition(".")
+        model.provide(component, variable, lambda *_: "false", limits=_always({MUTABILITY: "ReadOnly"}))
+    if profile:
+        rest = ",".join(name for name in model.members("OCPP16Ctrlr", PROFILES) or () if name != profile)
+        model.provide("OCPP16Ctrlr", PROFILES, lambda *_: rest)
 
 
 def _always(limits: dict[int, Any]) -> Any:

@@ -140,7 +140,14 @@ class Bench:
             random=self.random,
             blocks=self._blocks,
         )
-        provide_facts(model, station=self._station, evses=stations, clock=clock, faults=self.engine.faults)
+        provide_facts(
+            model,
+            station=self._station,
+            evses=stations,
+            clock=clock,
+            faults=self.engine.faults,
+            blocks=self._blocks,
+        )
         self.model = model
         self.journal = journal
         self.engine.start()
