@@ -209,8 +209,17 @@ BEHAVIOUR: dict[str, Setting] = {
     "reset_delay_s": Setting(number(0, 60), 1.0),
 }
 
+# The parts of the certificate store that may lie elsewhere than below its root.
+CERTIFICATE_PATHS = (
+    "csms_root", "manufacturer_root", "mo_root", "v2g_root", "oem_root", "cpo_sub_ca1", "cpo_sub_ca2", "client_csms",
+    "client_cso",
+)  # fmt: skip
+
 CERTIFICATES: dict[str, Setting] = {
     "root": Setting(file_path),
+    **{name: Setting(file_path) for name in CERTIFICATE_PATHS},
+    "key_type": Setting(choice("ec", "rsa"), "ec"),
+    "renew_before_days": Setting(integer(1, 365), 30),
 }
 
 # Without an installer firmware updates are refused.

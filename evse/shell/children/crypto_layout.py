@@ -8,7 +8,8 @@
     client/cso/*.pem, *.key     its V2G certificate likewise
     last_utc                    the latest day on which the station knew the time, as UTC seconds
 
-`places` of a job: "certificates" the root; "ca", "cert", "key" what the station file names, or None; "state".
+`places` of a job: "certificates" the root; "store" the settings [certificates] of the station file, which may give each
+path another place; "ca", "cert", "key" what [csms] names, or None.
 """
 
 from __future__ import annotations
@@ -22,30 +23,55 @@ from evse.errors import StoreError
 from evse.shell.children import crypto
 from evse.shell.children.main import JobError
 
-# Root certificates by their type in OCPP 2.1.
-ROOTS = {
-    "CSMSRootCertificate": "ca/csms/CSMS_ROOT_CA.pem",
-    "ManufacturerRootCertificate": "ca/mf/MF_ROOT_CA.pem",
-    "MORootCertificate": "ca/mo/MO_ROOT_CA.pem",
-    "V2GRootCertificate": "ca/v2g/V2G_ROOT_CA.pem",
-    "OEMRootCertificate": "ca/oem/OEM_ROOT_CA.pem",
+# Setting of [certificates] -> path below the root.
+PATHS = {
+    "csms_root": "ca/csms/CSMS_ROOT_CA.pem",
+    "manufacturer_root": "ca/mf/MF_ROOT_CA.pem",
+    "mo_root": "ca/mo/MO_ROOT_CA.pem",
+    "v2g_root": "ca/v2g/V2G_ROOT_CA.pem",
+    "oem_root": "ca/oem/OEM_ROOT_CA.pem",
+    "cpo_sub_ca1": "ca/cso/CPO_SUB_CA1.pem",
+    "cpo_sub_ca2": "ca/cso/CPO_SUB_CA2.pem",
+    "client_csms": "client/csms",
+    "client_cso": "client/cso",
 }
-INTERMEDIATES = ("ca/cso/CPO_SUB_CA1.pem", "ca/cso/CPO_SUB_CA2.pem")
-# Directories of the station's own certificates, by CertificateSigningUse.
-CLIENTS = {"ChargingStationCertificate": "client/csms", "V2GCertificate": "client/cso"}
-OLD_ROOT = "ca/csms/CSMS_ROOT_CA.old.pem"
+# Setting of a file of roots by their type in OCPP 2.1.
+ROOTS = {
+    "CSMSRootCertificate": "csms_root",
+    "ManufacturerRootCertificate": "manufacturer_root",
+    "MORootCertificate": "mo_root",
+    "V2GRootCertificate": "v2g_root",
+    "OEMRootCertificate": "oem_root",
+}
+INTERMEDIATES = ("cpo_sub_ca1", "cpo_sub_ca2")
+# Setting of the directory of the station's own certificates, by CertificateSigningUse.
+CLIENTS = {"ChargingStationCertificate": "client_csms", "V2GCertificate": "client_cso"}
 FILE_BYTES = 1 << 20
 LAST_UTC_STEP_S = 86_400.0
 
 
+def place(places: dict[str, Any], name: str) -> str:
+    """The path of a part of the store, by its setting."""
+    return (places.get("store") or {}).get(name) or f"{places['certificates']}/{PATHS[name]}"
+
+
+def old_root(places: dict[str, Any]) -> str:
+    """Where the CSMS root is that the present one has replaced."""
+    return place(places, "csms_root").removesuffix(".pem") + ".old.pem"
+
+
 def paths(places: dict[str, Any]) -> dict[str, str]:
-    """Type of root -> its file; what the station file names counts until the store has its own."""
-    root = places["certificates"]
-    files = {kind: f"{root}/{name}" for kind, name in ROOTS.items()}
+    """Type of root -> its file; what [csms] names counts until the store has its own."""
+    files = {kind: place(places, name) for kind, name in ROOTS.items()}
     named = places.get("ca")
     if named and os.path.isfile(named) and not os.path.exists(files["CSMSRootCertificate"]):
         files["CSMSRootCertificate"] = named
     return files
+
+
+def intermediates(places: dict[str, Any]) -> list[str]:
+    """The files of the operator's intermediates."""
+    return [place(places, name) for name in INTERMEDIATES]
 
 
 def read(path: str) -> list[crypto.Certificate]:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from evse.shell.children import crypto, crypto_layout
-from evse.shell.children.crypto_layout import CLIENTS, INTERMEDIATES, OLD_ROOT
+from evse.shell.children.crypto_layout import CLIENTS
 from evse.shell.children.main import JobError
 
 # use -> (directories of the finished pair, curve, types of root that it may stand on, purpose in extended key usage).
@@ -40,7 +40,7 @@ PAIRS = 4
 
 def pairs(places: dict[str, Any], use: str) -> list[tuple[str, str]]:
     """(certificate file, key file) of one kind, the newest first; what the station file names comes last."""
-    directory = f"{places['certificates']}/{CLIENTS[use]}"
+    directory = crypto_layout.place(places, CLIENTS[use])
     keys = set(crypto_layout.names(directory, ".key"))
     names = [name for name in crypto_layout.names(directory, ".pem") if name in keys]
     found = [(_begins(f"{directory}/{name}.pem"), f"{directory}/{name}") for name in names]
@@ -63,7 +63,7 @@ def _begins(path: str) -> float:
 
 
 def _pending(places: dict[str, Any], use: str) -> str:
-    return f"{places['certificates']}/{CLIENTS[USES[use][0][0]]}/pending-{use or 'Combined'}"
+    return f"{crypto_layout.place(places, CLIENTS[USES[use][0][0]])}/pending-{use or 'Combined'}"
 
 
 def csr(request: dict[str, Any], places: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def csr(request: dict[str, Any], places: dict[str, Any]) -> dict[str, Any]:
     text = crypto_layout.read_text(f"{path}.csr") if request.get("again") else None
     if text is None or not os.path.exists(f"{path}.key"):
         key: Any = ec.generate_private_key(USES[use][1])
-        if places.get("key_type") == "rsa" and use == "ChargingStationCertificate":
+        if (places.get("store") or {}).get("key_type") == "rsa" and use == "ChargingStationCertificate":
             key = rsa.generate_private_key(65537, RSA_BITS)
         text = _request(key, request["subject"])
         crypto_layout.remove(f"{path}.csr")  # never the old request with the new key
@@ -123,7 +123,7 @@ def signed(request: dict[str, Any], places: dict[str, Any]) -> dict[str, Any]:
     kept = [leaf, *(one for one in others if one in trail[1:] and not crypto.is_self_signed(one))]
     name = f"{leaf.not_valid_before_utc:%Y%m%dT%H%M%SZ}-{leaf.serial_number:x}"
     for kind in USES[use][0]:
-        path = f"{places['certificates']}/{CLIENTS[kind]}/{name}"
+        path = f"{crypto_layout.place(places, CLIENTS[kind])}/{name}"
         crypto_layout.write(f"{path}.key", secret)  # first: a pair begins to count with its certificate
         crypto_layout.write(f"{path}.pem", crypto.pem(kept))
         _discard_old(places, kind, path)
@@ -155,12 +155,12 @@ def _roots(places: dict[str, Any], use: str) -> list[crypto.Certificate]:
     paths = crypto_layout.paths(places)
     files = [paths[kind] for kind in USES[use][2]]
     if "CSMSRootCertificate" in USES[use][2]:
-        files.append(f"{places['certificates']}/{OLD_ROOT}")
+        files.append(crypto_layout.old_root(places))
     return [one for path in files for one in crypto_layout.read(path)]
 
 
 def _intermediates(places: dict[str, Any]) -> list[crypto.Certificate]:
-    return [one for name in INTERMEDIATES for one in crypto_layout.read(f"{places['certificates']}/{name}")]
+    return [one for path in crypto_layout.intermediates(places) for one in crypto_layout.read(path)]
 
 
 def _discard_old(places: dict[str, Any], kind: str, new: str) -> None:

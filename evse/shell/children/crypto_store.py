@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Any
 
 from evse.shell.children import crypto, crypto_layout, crypto_own
-from evse.shell.children.crypto_layout import INTERMEDIATES, OLD_ROOT, ROOTS
+from evse.shell.children.crypto_layout import ROOTS
 from evse.shell.children.main import JobError
 
 # The one type of GetInstalledCertificateIds that is not a root.
@@ -47,10 +47,8 @@ def entries(places: dict[str, Any]) -> int:
 
 
 def _files(places: dict[str, Any]) -> list[str]:
-    root = places["certificates"]
     own = [path for pairs in crypto_own.all_pairs(places).values() for path, _ in pairs]
-    roots = [*crypto_layout.paths(places).values(), f"{root}/{OLD_ROOT}"]
-    return [*roots, *(f"{root}/{name}" for name in INTERMEDIATES), *dict.fromkeys(own)]
+    return [*(path for paths in _roots(places).values() for path in paths), *crypto_layout.intermediates(places), *own]
 
 
 def _readable(path: str) -> list[crypto.Certificate]:
@@ -90,17 +88,13 @@ def _ids(request: dict[str, Any], places: dict[str, Any]) -> dict[str, Any]:
 def _roots(places: dict[str, Any]) -> dict[str, list[str]]:
     """Type of root -> its files; the CSMS root before the present one counts while it is kept."""
     files = {kind: [path] for kind, path in crypto_layout.paths(places).items()}
-    files["CSMSRootCertificate"].append(f"{places['certificates']}/{OLD_ROOT}")
+    files["CSMSRootCertificate"].append(crypto_layout.old_root(places))
     return files
 
 
 def _issuers(places: dict[str, Any]) -> list[crypto.Certificate]:
-    root = places["certificates"]
-    files = [
-        *(path for paths in _roots(places).values() for path in paths),
-        *(f"{root}/{one}" for one in INTERMEDIATES),
-    ]
-    return [one for path in files for one in _readable(path)]
+    files = [path for paths in _roots(places).values() for path in paths]
+    return [one for path in (*files, *crypto_layout.intermediates(places)) for one in _readable(path)]
 
 
 # -- root certificates -------------------------------------------------------------------------------------------------
@@ -134,17 +128,17 @@ def _replace(new: crypto.Certificate, present: list[crypto.Certificate], places:
     if old is None:
         raise crypto.invalid(new, "is not signed by the root certificate that it would replace")
     if new != old:
-        crypto_layout.write(f"{places['certificates']}/{OLD_ROOT}", crypto.pem([old]))
+        crypto_layout.write(crypto_layout.old_root(places), crypto.pem([old]))
     _write("CSMSRootCertificate", [new], places)
 
 
 def _write(kind: str, certificates: list[crypto.Certificate], places: dict[str, Any]) -> None:
-    crypto_layout.write(f"{places['certificates']}/{ROOTS[kind]}", crypto.pem(certificates))
+    crypto_layout.write(crypto_layout.place(places, ROOTS[kind]), crypto.pem(certificates))
 
 
 def _trusted(request: dict[str, Any], places: dict[str, Any]) -> dict[str, Any]:
     """The connection stands on the new root: the old one goes. [M05.FR.13]"""
-    path = f"{places['certificates']}/{OLD_ROOT}"
+    path = crypto_layout.old_root(places)
     there = os.path.exists(path)
     crypto_layout.remove(path)
     return {"removed": there}
@@ -182,7 +176,7 @@ def _delete(request: dict[str, Any], places: dict[str, Any]) -> dict[str, Any]:
 
 def _without(kind: str, path: str, left: list[crypto.Certificate], places: dict[str, Any]) -> None:
     """What is left of a file of roots; the store's own is kept though empty, for it counts before the station file."""
-    if path.endswith(OLD_ROOT):
+    if path == crypto_layout.old_root(places):
         crypto_layout.remove(path)
     else:
         _write(kind, left, places)

@@ -217,6 +217,17 @@ def test_a_damaged_file_hides_nothing_else(shelf: Shelf) -> None:
     assert shelf.refused("install", **shelf.installation(shelf.authority, "MORootCertificate"))[0] == "Failed"
 
 
+def test_each_path_can_be_elsewhere(shelf: Shelf, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    shelf.places["store"] = {"mo_root": str(mine / "operators.pem"), "client_csms": str(mine / "own")}
+    root = Certificate("Operator", ca=True)
+    shelf.install(root, "MORootCertificate")
+    assert (mine / "operators.pem").read_text() == root.pem()
+    shelf.renew()
+    assert len(list((mine / "own").iterdir())) == 2
+    assert shelf.do("check")["expires"]
+
+
 # -- AdditionalRootCertificateCheck ------------------------------------------------------------------------------------
 
 
@@ -264,7 +275,7 @@ def test_a02_fr_02_a_key_pair_is_made_and_stays(shelf: Shelf) -> None:
 def test_keys_of_the_other_kinds(shelf: Shelf) -> None:
     assert signing.read(shelf.csr(V2G))["bits"] == 256
     assert signing.read(shelf.csr("V2G20Certificate"))["bits"] == 521
-    shelf.places["key_type"] = "rsa"
+    shelf.places["store"] = {"key_type": "rsa"}
     rsa = signing.read(shelf.csr())
     assert (rsa["kind"], rsa["bits"]) == ("rsa", 3072)
     assert signing.read(shelf.csr(V2G))["kind"] == "ec"  # ISO 15118 knows no RSA
