@@ -36,6 +36,8 @@ FOLLOWED = (
     ("OCPPCommCtrlr", "NetworkProfileConnectionAttempts"),
 )
 GOING_AWAY = 1001
+# The answer to a change of credentials is sent on the old connection.
+CREDENTIALS_AFTER_S = 1.0
 
 
 class Online:
@@ -60,6 +62,7 @@ class Online:
         behaviour = config["behaviour"]
         description = {name: value for name, value in config["station"].items() if value is not None}
         description["identity"] = config["csms"]["identity"]
+        description["network"] = self.network_profiles
         description.update((name, behaviour[name]) for name in ("power_loss", "free_vending", "token_before_plug"))
         self.engine = Engine(
             clock=station.clock,
@@ -75,13 +78,19 @@ class Online:
             blocks=config["blocks"],
         )
         provide_facts(
-            self.model, station=description, evses=station.evses, clock=station.clock, faults=self.engine.faults
+            self.model,
+            station=description,
+            evses=station.evses,
+            clock=station.clock,
+            faults=self.engine.faults,
+            blocks=config["blocks"],
         )
         self.connection = Connection(
             station.loop, log, on_open=self._opened, on_text=self._received, on_close=self._closed, trace=self._traced
         )
         self._children: Any = None
         self._up = True
+        self._slot: int | None = None  # of the last connection
 
     # What the station asks of its side
 
@@ -89,18 +98,18 @@ class Online:
         """The engine takes up what a power cut interrupted. Once, before the hardware starts."""
         runner = self._station.runner
         runner.send = self.connection.send
-        self._slot: int | None = None  # of the last connection
         runner.effects.update(
             reconnect=lambda why: self.connection.close(reason=why[:100], reconnect=True),
             clock=lambda at: self._station.log.info("the CSMS gave the time", utc=at),
             settings=self._configure,
+            profiles=self._configure,
+            credentials=self._new_credentials,
             job=self._job,
             job_stop=self._job_stop,
         )
         self.connection.on_failure = self._failed
         self.connection.on_state = self._state_changed
         runner.tell(self.engine.start)
-            profiles=self._configure,
         for component, variable in FOLLOWED:
             self.model.watch(component, variable, lambda *_: self._configure())
 
@@ -224,6 +233,8 @@ class Online:
             "ca": csms["ca"] or f"{root}/{ROOT_CA}",
             "cert": csms["cert"],
             "key": csms["key"],
+            "control": self._station.control.path,
+            "trace": self._config["trace"]["file"],
         }
 
     def _certificates(self) -> str:
@@ -239,27 +250,31 @@ class Online:
 
     def _configure(self) -> None:
         """Takes over what changed in the device model or in the profiles, from the next attempt or ping on."""
-        turn = self.connection.profiles[self.connection.profile] if self.connection.profiles else None
+        connection = self.connection
+        turn = connection.profiles[connection.profile] if connection.profiles else None
         profiles = self.network_profiles.profiles()
         try:
-            self.connection.configure(profiles)
+            connection.configure(profiles)
         except UsageError as error:
             self._station.log.error("the connection keeps its old settings", why=str(error))
             return
         if turn is not None:
-            whose = turn["slot"], "before" in turn
-            alike = [at for at, row in enumerate(profiles) if (row["slot"], "before" in row) == whose]
-            self.connection.select(alike[0] if alike else 0)
+            ways = [_way(profile) for profile in profiles]
+            connection.select(ways.index(_way(turn)) if _way(turn) in ways else 0)
+
+    def _new_credentials(self) -> None:
+        """Password, certificate or security profile changed: the slot in use is connected anew by them. [A02.FR.08]"""
+        self._configure()
+        slots = [profile["slot"] for profile in self.connection.profiles]
+        if self._slot in slots:
+            self.connection.select(slots.index(self._slot))
+        self._station.loop.call_later(CREDENTIALS_AFTER_S, self._connect_anew)
+
+    def _connect_anew(self) -> None:
+        if self.connection.state == "open":
+            self.connection.close(reason="new credentials", reconnect=True)
 
     def _opened(self, subprotocol: str) -> None:
-        self._station.runner.tell(self.engine.connected, subprotocol)
-
-    def _received(self, text: str) -> None:
-        self._station.runner.tell(self.engine.receive, text)
-
-    def _closed(self, why: str) -> None:
-        self._station.runner.tell(self.engine.disconnected)
-
         profile = self.connection.profiles[self.connection.profile]
         if profile["slot"] != self._slot:
             boot = self.engine.block("boot")
@@ -271,8 +286,26 @@ class Online:
         network = self.engine.block("network") if self.network_profiles.worked(profile) else None
         if network is not None:
             network.connected_by(profile)
-        if network is not None or before != self.network_profiles.last:
+        if "unproven" in profile:
+            self._proven(profile)
+        elif network is not None or before != self.network_profiles.last:
             self._configure()
+        self._station.runner.tell(self.engine.connected, subprotocol)
+
+    def _proven(self, profile: dict[str, Any]) -> None:
+        """A new root or certificate of the station has worked, or the one before it."""
+        certificate = self.engine.block("certificate")
+        if certificate is not None and profile["unproven"]:
+            self._station.runner.tell(certificate.proven, *self.network_profiles.proven(profile))
+        self._configure()
+
+    def _received(self, text: str) -> None:
+        self._station.runner.tell(self.engine.receive, text)
+
+    def _closed(self, why: str) -> None:
+        self._configure()
+        self._station.runner.tell(self.engine.disconnected)
+
     def _traced(self, direction: str, text: str) -> None:
         if direction == "out":
             self.trace.sent(text)
@@ -291,3 +324,8 @@ class Online:
             endpoint = self.connection.endpoint
             self._station.notify.status(f"connected to {endpoint.url if endpoint is not None else None}")
         self._station.control.publish("events", {"event": "connection", "state": state})
+
+
+def _way(profile: dict[str, Any]) -> tuple[Any, ...]:
+    """What tells one network profile from another."""
+    return profile["slot"], "before" in profile, profile["cert"], profile["ca"]

@@ -5,6 +5,9 @@ NetworkConfiguration[slot]. The slots in use and their order are read at the sta
 in them waits for the next start [B09, B10]. After the last of the list the one that worked last has another turn, also
 where the list names it no more [B10.FR.07, B10.FR.08].
 
+A new root or a new certificate of the station counts at once, too; until one has worked, that turn after the last of
+the list is made with the one before [A02.FR.28, M05.FR.14, M05.FR.16].
+
 A password or a security profile that the CSMS changed is tried at once; until a connection came of it, the ones before
 have their turn after it. This and the slot that worked last are the document "network".
 """
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 DOCUMENT = "network"
 COMPONENT = "NetworkConfiguration"
 ROOT_CA = "ca/csms/CSMS_ROOT_CA.pem"
+OLD_ROOT_CA = "ca/csms/CSMS_ROOT_CA.old.pem"
 CLIENT = "client/csms"
 # There are at least these slots, though none but the first may be set up. [B09.FR.06]
 SLOTS = (1, 2, 3)
@@ -125,9 +129,8 @@ class Profiles:
     def shared(self) -> dict[str, Any]:
         """What all profiles have in common."""
         csms, integer = self._csms, self._model.integer
-        cert, key = csms["cert"], csms["key"]
-        if cert is None:
-            cert, key = self._own_certificate()
+        pairs = self._pairs()
+        cert, key = pairs[0] if pairs else (None, None)
         return {
             **{name: csms[name] for name in SHARED},
             "ca": csms["ca"] or f"{self._root}/{ROOT_CA}",
@@ -146,15 +149,20 @@ class Profiles:
     def profiles(self) -> list[Row]:
         """The network profiles for the connection, the best first."""
         shared = self.shared()
-        profiles = []
+        before = self._credentials_before()
+        profiles: list[Row] = []
         for row in self.rows:
-            profiles.append({**shared, **row})
+            goes_back = profiles and row["slot"] == self.last
+            profiles.append({**shared, **row, **(before if goes_back else {})})
             if self.before is not None and {**row, **self.before} != row and self.before["slot"] == row["slot"]:
                 profiles.append({**shared, **row, **self.before, "before": True})
-        if self.last is not None and (len(profiles) > 1 or self.last != self.rows[0]["slot"]):
+        if self.last is not None and (len(profiles) > 1 or self.last != self.rows[0]["slot"] or before):
             known = next((row for row in self.rows if row["slot"] == self.last), None) or self.row(self.last)
             if known is not None and self._is_usable({**shared, **known}):
-                profiles.append({**shared, **known})
+                profiles.append({**shared, **known, **before})
+        if before:
+            for profile in profiles:
+                profile["unproven"] = profile["security_profile"] >= 2
         return profiles
 
     def worked(self, row: Row) -> bool:
@@ -183,8 +191,10 @@ class Profiles:
 
         return problem({**self.shared(), **row}, self._clock_floor(), certificates)
 
-    def _own_certificate(self) -> tuple[str | None, str | None]:
-        """The newest certificate of the station in the store with its key."""
+    def _pairs(self) -> list[tuple[str, str]]:
+        """The station's certificates with their keys, the newest first; one that the station file names stands alone."""
+        if self._csms["cert"] is not None:
+            return [(self._csms["cert"], self._csms["key"])]
         directory = f"{self._root}/{CLIENT}"
         try:
             names = posix.listdir(directory)
@@ -194,8 +204,27 @@ class Profiles:
                 if name.endswith(".pem") and name[:-4] + ".key" in names
             ]
         except OSError:
-            return None, None
-        return (f"{max(pairs)[1]}.pem", f"{max(pairs)[1]}.key") if pairs else (None, None)
+            return []
+        return [(f"{path}.pem", f"{path}.key") for _, path in sorted(pairs, reverse=True)]
+
+    def _credentials_before(self) -> Row:
+        """The root and the certificate that served before newer ones, as far as there are such."""
+        before: Row = {}
+        pairs = self._pairs()
+        if len(pairs) > 1:
+            before["cert"], before["key"] = pairs[-1]
+        path = f"{self._root}/{OLD_ROOT_CA}"
+        try:
+            if self._csms["ca"] is None and posix.stat(path).st_size:
+                before["ca"] = path
+        except OSError:
+            return before
+        return before
+
+    def proven(self, profile: Row) -> tuple[str | None, bool]:
+        """(the station's certificate by which a connection was made, if of the store; whether by the newest root)."""
+        own = profile["security_profile"] == 3 and self._csms["cert"] is None
+        return profile["cert"] if own else None, profile["ca"] == f"{self._root}/{ROOT_CA}"
 
     def _clock_floor(self) -> float | None:
         """The least that UTC can be, if the machine's clock shows less and so was never set; else None.

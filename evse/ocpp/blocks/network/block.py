@@ -33,8 +33,6 @@ OLD_VERSIONS = ("OCPP12", "OCPP15")
 # Reason codes. [B09.FR.02, B09.FR.04, B09.FR.05, B09.FR.22; errata 2025-09]
 INVALID, DOWNGRADE = "InvalidNetworkConf", "NoSecurityDowngrade"
 NO_SLOT, IN_USE = "InvalidConfSlot", "ActiveNetworkConf"
-# The answer to a change is sent on the old connection.
-CONNECT_ANEW_AFTER_S = 1.0
 
 
 class Block:
@@ -249,12 +247,7 @@ class Block:
         """Connects anew with these settings."""
         self._keep(row)
         row.update(changed)
-        self.ctx.effect("profiles")
-        self.ctx.timers.at(self.ctx.clock.now() + CONNECT_ANEW_AFTER_S, self._connect_anew)
-
-    def _connect_anew(self) -> None:
-        if self.ctx.is_connected:
-            self.ctx.effect("reconnect", "new credentials")
+        self.ctx.effect("credentials")
 
     def _new_password(self, value: str, _: Any) -> None:
         """[A01.FR.01] The slot in use takes it, whatever it had of its own. [B09.FR.27]"""
