@@ -13,6 +13,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "conformance" / "data"
@@ -34,8 +35,8 @@ HEAD_201 = f"""# OCPP 2.0.1: test cases
 {MADE}
 
 The cases for a charging station of the certification profiles Core, Advanced Security, Local Authorization List
-Management and Reservation (part 5, part 6, errata 2025-09). Each is a test in `tests/conformance` whose name begins with
-the id; it follows the procedure and the tool validations of part 6 and is passed as long as the suite passes. A
+Management and Reservation (part 5, part 6, errata 2025-09). Each is a test in `tests/conformance` whose name begins
+with the id; it follows the procedure and the tool validations of part 6 and is passed as long as the suite passes. A
 conditional case is left out only by what the station declares: the reason stands in its place.
 """
 HEAD_REQUIREMENTS = f"""# OCPP 2.0.1: requirement trace
@@ -43,8 +44,8 @@ HEAD_REQUIREMENTS = f"""# OCPP 2.0.1: requirement trace
 {MADE}
 
 The requirements of part 2 that are addressed to the charging station, in the functional blocks of the profiles named in
-[the list of cases](conformance-2.0.1.md). *Proven by*: the tests whose text cites the requirement, and the OCA cases that
-list it and have a test. A requirement that does not apply has its reason instead.
+[the list of cases](conformance-2.0.1.md). *Proven by*: the tests whose text cites the requirement, and the OCA cases
+that list it and have a test. A requirement that does not apply has its reason instead.
 """
 
 
@@ -52,22 +53,30 @@ class Tests:
     """What the tests of the tree say they prove.
 
     cases         id of an OCA case -> names of the tests
-    requirements  requirement id -> "file::test" of each test that cites it
+    requirements  requirement id -> names of the tests that cite it, and of those that reasons.toml names for it
+    unknown       what reasons.toml names and is no test
     """
 
     def __init__(self, directory: Path) -> None:
         self.cases: dict[str, list[str]] = {}
         self.requirements: dict[str, list[str]] = {}
+        names = set()
         for path in sorted(directory.rglob("test_*.py")):
             source = path.read_text("utf-8")
             for function in _functions(ast.parse(source)):
+                names.add(function.name)
                 if (case := CASE.match(function.name)) is not None:
                     self.cases.setdefault(case[1], []).append(function.name)
                 text = ast.get_source_segment(source, function) or ""
                 above = [ast.get_source_segment(source, decorator) or "" for decorator in function.decorator_list]
-                where = f"{path.relative_to(directory).as_posix()}::{function.name}"
                 for id in dict.fromkeys(_cited("\n".join([*above, text.replace("def test_", "def ")]))):
-                    self.requirements.setdefault(id, []).append(where)
+                    self.requirements.setdefault(id, []).append(function.name)
+        proofs = _reasons()["proofs"]
+        for id, tests in proofs.items():
+            self.requirements.setdefault(id, []).extend(tests)
+        self.unknown = [
+            f"{id}: there is no {name}" for id, tests in proofs.items() for name in tests if name not in names
+        ]
 
 
 def _cited(text: str) -> Iterator[str]:
@@ -98,7 +107,7 @@ def _requirements() -> dict[str, str]:
     return found
 
 
-def _reasons() -> dict[str, dict[str, str]]:
+def _reasons() -> dict[str, dict[str, Any]]:
     return tomllib.loads((DATA / "reasons.toml").read_text("utf-8"))
 
 
@@ -144,7 +153,7 @@ def requirements_201(tests: Tests) -> str:
         if (id[:3], name) != use_case:
             use_case = (id[:3], name)
             lines += ["", f"## {id[:3]} {name}", "", "| requirement | proven by |", "|---|---|"]
-        proofs = [*by_case.get(id, ()), *(f"`{where.partition('::')[2]}`" for where in tests.requirements.get(id, ())[:3])]
+        proofs = [*by_case.get(id, ()), *(f"`{name}`" for name in tests.requirements.get(id, ())[:3])]
         if not proofs and id in reasons:
             proofs = [f"does not apply: {reasons[id]}"]
         lines.append(f"| {id} | {', '.join(dict.fromkeys(proofs)) or '**nothing**'} |")
@@ -173,6 +182,7 @@ def missing(tests: Tests) -> list[str]:
         *(f"{id}: a reason, and a test" for id in reasons["cases"] if id in tests.cases),
         *(f"{id}: a reason for nothing" for id in reasons["cases"] if id not in cases),
         *(f"{id}: a reason for nothing" for id in reasons["requirements"] if id not in traced),
+        *tests.unknown,
     ]
 
 
