@@ -31,6 +31,10 @@ DRIVERS = {
         "openevse": "hal.drivers.rapi_pilot:Contactor",
         "chargebyte-mcu": "hal.drivers.safety_mcu:Contactor",
     },
+    "phase_switch": {
+        "simulated": "hal.simulated.devices:PhaseSwitch",
+        "gpio": "hal.drivers.gpio_phases:PhaseSwitch",
+    },
     "lock": {"simulated": "hal.simulated.devices:CableLock", "motor": "hal.drivers.gpio_lock:CableLock"},
     "meter": {"simulated": "hal.simulated.meter:Meter", "modbus": "hal.drivers.modbus_meter:make_meter"},
     "reader": {
@@ -53,6 +57,8 @@ DRIVERS = {
     },
     "led": {"gpio": "hal.drivers.led:GpioLed", "class": "hal.drivers.led:ClassLed"},
 }
+# Vehicles have come to harm by phases that came and went while they charged.
+PHASE_PAUSE_S = 10.0
 # Options that every meter and reader has besides its driver's own.
 _METER = {"on_loss": "stop", "loss_s": 10.0}
 
@@ -61,13 +67,14 @@ class EvseDevices:
     """The devices of one EVSE.
 
     meter       None on a board without one; `on_loss` ("stop" | "continue"): what follows `loss_s` seconds of silence
+    phase_switch  None on a board without one; `phase_pause_s`: how long it keeps the vehicle without power
     locks       by connector id; a tethered cable has none
     connectors  [(id, type, tethered)] in the order of the board file; type is a ConnectorEnum word
     """
 
     __slots__ = (
-        "id", "phases", "max_current_a", "pilot", "contactor", "meter", "locks", "sensors", "connectors", "on_loss",
-        "loss_s",
+        "id", "phases", "max_current_a", "pilot", "contactor", "phase_switch", "phase_pause_s", "meter", "locks",
+        "sensors", "connectors", "on_loss", "loss_s",
     )  # fmt: skip
 
     def __init__(self, id: int, phases: int, max_current_a: float) -> None:
@@ -76,6 +83,8 @@ class EvseDevices:
         self.max_current_a = max_current_a
         self.pilot: Any = None
         self.contactor: Any = None
+        self.phase_switch: Any = None
+        self.phase_pause_s = PHASE_PAUSE_S
         self.meter: Any = None
         self.locks: dict[int, Any] = {}
         self.sensors: list[Any] = []
@@ -261,6 +270,10 @@ def _make_evse(board: Board, table: Table, meters: dict[str, Table]) -> None:
             evse.locks[connector["id"]] = _make("lock", {**options, "connector": connector["id"]}, evse.id, board)
     evse.pilot = _make("pilot", table["pilot"], evse.id, board)
     evse.contactor = _make("contactor", table["contactor"], evse.id, board)
+    if "phase_switch" in table:
+        switch = dict(table["phase_switch"])
+        evse.phase_pause_s = float(switch.pop("pause_s", PHASE_PAUSE_S))
+        evse.phase_switch = _make("phase_switch", switch, evse.id, board)
     evse.sensors = [_make("sensor", options, evse.id, board) for options in table.get("sensor", ())]
     if "meter" in table:
         meter = {**_METER, **meters[table["meter"]]}

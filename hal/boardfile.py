@@ -26,7 +26,7 @@ _TOP = {
     "schema": int, **dict.fromkeys(("board", "watchdog", *RESOURCES), dict),
     **dict.fromkeys(("evse", "meter", "reader", "sensor", "led"), list),
 }  # fmt: skip
-_NESTED = {"pilot": dict, "contactor": dict, "sensor": list, "connector": list}  # in [[evse]]
+_NESTED = {"pilot": dict, "contactor": dict, "phase_switch": dict, "sensor": list, "connector": list}  # in [[evse]]
 _REFERENCES = {"out": "gpio", "in": "gpio", **{name: name for name in RESOURCES if name != "gpio"}}
 
 
@@ -199,9 +199,11 @@ class _Check:
         self._members(path, where, {name: table[name] for name in table if name in _NESTED}, _NESTED)
         self._values(path, where, table, TABLES["evse"], _NESTED)
         self._have(where, "pilot", "contactor", "connector", table=table, path=path)
-        for kind in ("pilot", "contactor"):
+        for kind in ("pilot", "contactor", "phase_switch"):
             if isinstance(table.get(kind), dict):
                 self._device(kind, (*path, kind), f"{where} {kind}", table[kind])
+        if "phase_switch" in table and table.get("phases") != 3:
+            self._wrong((*path, "phase_switch"), f"{where}: a phase_switch needs phases = 3")
         for index, options in enumerate(_tables(table, "sensor")):
             self._device("sensor", (*path, "sensor", index), f"{where} sensor", options)
         drivers = [table[kind].get("driver") for kind in ("pilot", "contactor") if isinstance(table.get(kind), dict)]

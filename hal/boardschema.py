@@ -58,6 +58,7 @@ TABLES: dict[str, Kinds] = {
 COMMON: dict[str, Kinds] = {
     "pilot": {},
     "contactor": {"min_close_interval_s": "number 0..600"},
+    "phase_switch": {"pause_s": "number 0..600"},
     "lock": {},
     "sensor": {"evses": "numbers"},
     "meter": {"id": "text!", "on_loss": "choice stop|continue", "loss_s": "number 1..3600"},
@@ -92,6 +93,10 @@ OPTIONS: dict[tuple[str, str], Kinds] = {
     },
     ("contactor", "openevse"): {},
     ("contactor", "chargebyte-mcu"): {},
+    ("phase_switch", "simulated"): _SIMULATED,
+    ("phase_switch", "gpio"): {
+        "coil": "out!", "feedback": "in", "feedback_contact": "choice nc|no", "feedback_timeout_ms": "number 20..5000",
+    },
     ("lock", "simulated"): _SIMULATED,
     ("lock", "motor"): {
         "forward": "out!", "reverse": "out!", "profile": "choice " + "|".join(PROFILES_MS),

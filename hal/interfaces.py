@@ -7,6 +7,7 @@ twice). `loop` has asyncio's names. `report(event, *values)` is called with what
     pilot      "A".."F" | None         state of the vehicle [IEC 61851-1 A.3]; None: no valid pilot
     cable      limit_a | None          what the proximity resistor allows, None without a plug or on tethered cables
     temperature  limit_a | None        what the heat within the station allows, None for all
+    phases     1 | 3                   how many the phase switch lets through, confirmed by its contact
     lock       True | False            locked or not, confirmed by the limit switch
     reading    values, signed          {(measurand, phase or None): value}; signed: None or {"data", "method",
                                        "encoding", "public_key"}
@@ -46,6 +47,13 @@ if TYPE_CHECKING:
 
         def offer(self, limit_a: float | None) -> None:
             """A duty cycle for `limit_a` of 6 A or more; None or 0 is a steady pilot: connected, nothing offered."""
+            ...
+
+    class PhaseSwitch(Device, Protocol):
+        """Connects L2 and L3 or not, in series with the contactor; L1 alone when `start` or `close` is called."""
+
+        def select(self, phases: int) -> None:
+            """1 or 3; the caller has seen the contactor open."""
             ...
 
     class CableLock(Device, Protocol):

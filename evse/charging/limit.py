@@ -7,24 +7,38 @@ from evse.errors import UsageError
 
 
 class Limits:
-    """Limits in amperes per phase by source; the EVSE's own maximum ("board") always holds."""
+    """Limits in amperes per phase by source; the EVSE's own maximum ("board") always holds.
 
-    __slots__ = ("_sources",)
+    phases   the fewest that any source wants to be used, None: as many as there are
+    """
+
+    __slots__ = ("phases", "_sources", "_phases")
 
     def __init__(self, max_current_a: float) -> None:
         self._sources = {"board": float(max_current_a)}
+        self._phases: dict[str, int] = {}
+        self.phases: int | None = None
 
-    def set(self, source: str, limit_a: float | None) -> bool:
-        """Sets a source's limit, None removes it, 0 suspends; True if something changed. Raises UsageError."""
+    def set(self, source: str, limit_a: float | None, phases: int | None = None) -> bool:
+        """Sets a source's limit and phases, None removes it, 0 suspends; True if something changed. Raises UsageError."""
+        before = self._sources.get(source), self._phases.get(source)
         if limit_a is None:
             if source == "board":
                 raise UsageError("the board's own limit cannot be removed")
-            return self._sources.pop(source, None) is not None
-        if not 0 <= limit_a < 10_000:
+            self._sources.pop(source, None)
+        elif not 0 <= limit_a < 10_000:
             raise UsageError(f"limit {limit_a!r} A of {source!r} is not from 0 to 9999")
-        changed = self._sources.get(source) != limit_a
-        self._sources[source] = float(limit_a)
-        return changed
+        else:
+            self._sources[source] = float(limit_a)
+        self._set_phases(source, phases)
+        return before != (self._sources.get(source), self._phases.get(source))
+
+    def _set_phases(self, source: str, phases: int | None) -> None:
+        if phases is None:
+            self._phases.pop(source, None)
+        else:
+            self._phases[source] = phases
+        self.phases = min(self._phases.values(), default=None)
 
     def why(self, without: str | None = None) -> tuple[str, float]:
         """The source that limits most and its limit, of equal ones the first; `without` a source: as if it were not."""

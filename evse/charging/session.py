@@ -13,6 +13,7 @@ from evse.charging.faults import UNTIL_UNPLUGGED, Faults
 from evse.charging.limit import Limits
 from evse.charging.locks import Locks
 from evse.charging.metering import Metering
+from evse.charging.phases import Phases
 from evse.charging.pilot import MINIMUM_A, vehicle_state
 from evse.charging.states import CAUSES, HELD_BACK, LIVE, OUTPUTS, TABLE, UNLOCKED
 from evse.errors import UsageError
@@ -39,7 +40,7 @@ class ChargingController:
     closed          the mirror contact says so
     offered_a       current offered to the vehicle, None for none
     demand          None, or ("asks" | "rests", most it could be given in A); `demand_changed()` is called on a change
-    faults, limits, metering   what their modules say
+    faults, limits, metering, phases   what their modules say
     ready           nothing of the start is awaited any more: the meter has spoken or had its time
     """
 
@@ -65,6 +66,7 @@ class ChargingController:
         self.limits = Limits(devices.max_current_a)
         self.metering = Metering(devices.meter, timers, clock, self._silent, devices.loss_s, log)
         self.faults = Faults(devices.on_loss, self._tell)
+        self.phases = Phases(devices, timers, clock, self._changed)
         self._locks = Locks(devices.locks, timers, clock, settings, self.faults, self._tell)
         self._devices = devices
         self._timers = timers
@@ -102,7 +104,7 @@ class ChargingController:
         """
         self._closed_when = self._clock.now()
         devices = self._devices
-        for device in (devices.contactor, devices.pilot, *devices.sensors, devices.meter):
+        for device in (devices.contactor, devices.phase_switch, devices.pilot, *devices.sensors, devices.meter):
             if device is not None:
                 device.start(loop, self._hear)
         for connector, lock in devices.locks.items():
@@ -121,9 +123,11 @@ class ChargingController:
             if timer is not None:
                 timer.cancel()
         self.metering.close()
+        self.phases.close()
         self._locks.close()
         devices = self._devices
-        for device in (devices.contactor, devices.pilot, *devices.locks.values(), *devices.sensors, devices.meter):
+        power = (devices.contactor, devices.phase_switch, devices.pilot)
+        for device in (*power, *devices.locks.values(), *devices.sensors, devices.meter):
             if device is not None:
                 device.close()
 
@@ -136,9 +140,12 @@ class ChargingController:
         self._vend = False
         self._post("stop", reason)
 
-    def limit(self, source: str, limit_a: float | None) -> None:
-        """Limits the current: the least source holds, under 6 A is a pause; None removes one. Raises UsageError."""
-        if self.limits.set(source, limit_a):
+    def limit(self, source: str, limit_a: float | None, phases: int | None = None) -> None:
+        """Limits the current: the least source holds, under 6 A is a pause; None removes one. Raises UsageError.
+
+        `phases` 1: one phase is to be used, where a phase switch can see to it.
+        """
+        if self.limits.set(source, limit_a, phases):
             self._changed()
 
     def permit(self, permitted: bool) -> None:
@@ -180,6 +187,7 @@ class ChargingController:
             self._watch_current()
             self.metering.taken()
         elif event == "contactor":
+            self.phases.contactor(values[0])
             if values[0] != self.closed:
                 self.closed = values[0]
                 self._say("power_path", self.closed)
@@ -187,6 +195,8 @@ class ChargingController:
             self._hear_pilot(*values)
         elif event in ("cable", "temperature"):
             self.limits.set(event, values[0])
+        elif event == "phases":
+            self.phases.heard(values[0])
         elif event == "parking":
             self._say("parking_bay", values[0])
         elif event == "fault":
@@ -304,7 +314,8 @@ class ChargingController:
         return ("fault", *levels) if self.faults.stop() else levels
 
     def _may_offer(self) -> bool:
-        return self.limits.offer_a() > 0 and (self._permitted or self._started)
+        allowed = self.limits.offer_a() > 0 and (self._permitted or self._started)
+        return allowed and self.phases.fit(self.limits.phases)
 
     def _enter(self, event: str, value: str = "") -> None:
         """One step of the table. Raises RuntimeError, the state unchanged, for a pair that is not in it."""
@@ -372,6 +383,8 @@ class ChargingController:
                 self._closed_when = self._clock.now()
                 self.metering.begin()
             self._devices.contactor.switch(closed)
+        if not closed:
+            self.phases.move(self.limits.phases)
         if offer is not None:
             offered_a = self.limits.offer_a() if offer and self._may_offer() else None
             if offered_a != self.offered_a:

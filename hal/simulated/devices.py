@@ -5,6 +5,7 @@ Options of all: `delay_s`, the time until a command is confirmed (0: in the next
 
 from __future__ import annotations
 
+from hal.interfaces import HalError
 from hal.simulated.simulation import outlet_of
 
 TYPE_CHECKING = False
@@ -140,6 +141,34 @@ class Contactor(Device):
         elif code == "PowerSwitchFailure":
             self.dead = False
         super().clear(code)
+
+
+class PhaseSwitch(Device):
+    """Moves `delay_s` after the latest command; the vehicle draws on what it lets through."""
+
+    def __init__(self, options: dict[str, Any], evse_id: int | None, board: Any) -> None:
+        super().__init__(options, evse_id, board)
+        self._pending: Any = None
+
+    def start(self, loop: Any, report: Any) -> None:
+        super().start(loop, report)
+        self._move(1)
+
+    def close(self) -> None:
+        super().close()
+        self._move(1)
+
+    def select(self, phases: int) -> None:
+        """Raises HalError under a closed contactor."""
+        if self.outlet.contactor.closed:
+            raise HalError("PhaseSwitch", "phases are switched only while the contactor is open")
+        if self._pending is not None:
+            self._pending.cancel()
+        self._pending = self.outlet.later(self.delay_s, self._move, phases)
+
+    def _move(self, phases: int) -> None:
+        self.outlet.path = phases
+        self.report("phases", phases)
 
 
 class CableLock(Device):

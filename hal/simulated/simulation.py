@@ -21,13 +21,14 @@ _OWNERS = {
 
 
 class Outlet:
-    """The simulated devices of one EVSE and the vehicle at it."""
+    """The simulated devices of one EVSE and the vehicle at it; `path`: phases that are let through."""
 
-    __slots__ = ("id", "phases", "loop", "vehicle", "pilot", "contactor", "meter", "sensor", "parking", "locks")
+    __slots__ = ("id", "phases", "path", "loop", "vehicle", "pilot", "contactor", "meter", "sensor", "parking", "locks")
 
     def __init__(self, id: int, phases: int) -> None:
         self.id = id
         self.phases = phases
+        self.path = 3
         self.loop: Any = None
         self.vehicle = Vehicle(self)
         self.pilot: Any = None
@@ -47,7 +48,7 @@ class Outlet:
         """Tells the meter what the vehicle draws now."""
         if self.meter is not None:
             drawn_a = self.vehicle.drawn_a() if self.contactor is not None and self.contactor.closed else 0.0
-            self.meter.change(drawn_a, min(self.vehicle.phases, self.phases))
+            self.meter.change(drawn_a, min(self.vehicle.phases, self.phases, self.path))
 
     def owner(self, code: str) -> Any:
         """The device that reports a fault."""

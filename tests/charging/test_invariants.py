@@ -10,7 +10,7 @@ from evse.charging.faults import NOTICES
 from evse.charging.states import LIVE
 from hal.interfaces import FAULTS
 from hal.simulated.vehicle import TRAITS
-from tests.support.outlets import Post
+from tests.support.outlets import Post, board_file
 
 EVSE = 2  # the socket: it can do all that the fixed cable can, and be locked
 
@@ -21,8 +21,12 @@ class Storm:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         pick = self.random.choice
+        board = board_file("simulated-ac-2")
+        if pick([True, False]):
+            switch = {"driver": "simulated", "pause_s": pick([0, 10]), "delay_s": pick([0.0, 0.05, 0.4])}
+            board["evse"][EVSE - 1]["phase_switch"] = switch
         self.post = Post(
-            "simulated-ac-2",
+            board,
             stop_on_disconnect=pick([True, False]),
             unlock_on_disconnect=pick([True, False]),
             free_vending=pick([True, False, False, False]),
@@ -33,8 +37,16 @@ class Storm:
         for device in (self.outlet.contactor, *self.outlet.locks):
             device.delay_s = pick([0.0, 0.0, 0.05, 0.4])
         self.outlet.vehicle.answer_s = pick([0.0, 0.3])
+        self.switch = self.post.board.evses[EVSE].phase_switch
+        if self.switch is not None:
+            self.switch._move = self.moved
         self.faults: set[str] = set()
         self.done: list[str] = []
+
+    def moved(self, phases: int) -> None:
+        """The phase switch moves: under an open contactor alone."""
+        assert not self.outlet.contactor.closed or phases == self.outlet.path
+        type(self.switch)._move(self.switch, phases)
 
     def step(self) -> None:
         name = self.random.choice(self.VERBS)
@@ -76,7 +88,8 @@ class Storm:
 
     def limit(self) -> None:
         source = self.random.choice(["schedule", "site"])
-        self.post[EVSE].limit(source, self.random.choice([None, 0, 3, 6, 10.5, 32, 80]))
+        phases = self.random.choice([None, None, 1])
+        self.post[EVSE].limit(source, self.random.choice([None, 0, 3, 6, 10.5, 32, 80]), phases)
 
     def permit(self) -> None:
         self.post[EVSE].permit(self.random.choice([True, True, False]))

@@ -22,7 +22,7 @@ from tests.support.modbusline import BAUD, ModbusLine, fill, map_source
 from tests.support.outlets import board_file
 
 # event: number of values
-EVENTS = dict.fromkeys(("contactor", "pilot", "cable", "temperature", "parking", "lock", "cleared"), 1)
+EVENTS = dict.fromkeys(("contactor", "pilot", "phases", "cable", "temperature", "parking", "lock", "cleared"), 1)
 EVENTS |= dict.fromkeys(("reading", "fault", "token"), 2)
 
 
@@ -80,6 +80,21 @@ def simulated(kind: str) -> Callable[[Path], Rig]:
 def gpio_contactor(root: Path) -> Rig:
     plant = Plant(root, min_close_interval_s=0)
     return Rig(plant.loop, plant.contactor)
+
+
+def phase_switch(root: Path) -> Rig:
+    kernel = FakeKernel(root)
+    kernel.chip("chip", {0: "L23"})
+    board = board_file("simulated-ac-1")
+    board["gpio"] = {"l23": {"line": "L23", "direction": "out", "safe": "inactive"}}
+    board["evse"][0]["phase_switch"] = {"driver": "gpio", "coil": "l23"}
+    return Rig(FakeLoop(), load_board(board, kernel=kernel).evses[1].phase_switch)
+
+
+def simulated_phase_switch(root: Path) -> Rig:
+    board = board_file("simulated-ac-1")
+    board["evse"][0]["phase_switch"] = {"driver": "simulated"}
+    return Rig(FakeLoop(), load_board(board).evses[1].phase_switch)
 
 
 def openevse(kind: str) -> Callable[[Path], Rig]:
@@ -202,6 +217,8 @@ RIGS: dict[tuple[str, str], Callable[[Path], Rig]] = {
     ("contactor", "gpio"): gpio_contactor,
     ("contactor", "openevse"): openevse("contactor"),
     ("contactor", "chargebyte-mcu"): controller("contactor"),
+    ("phase_switch", "gpio"): phase_switch,
+    ("phase_switch", "simulated"): simulated_phase_switch,
     ("pilot", "pwm"): pwm_pilot,
     ("pilot", "openevse"): openevse("pilot"),
     ("pilot", "chargebyte-mcu"): controller("pilot"),
@@ -218,6 +235,7 @@ RIGS: dict[tuple[str, str], Callable[[Path], Rig]] = {
 COMMANDS: dict[str, list[Callable[[Any], Any]]] = {
     "contactor": [lambda device: device.switch(True), lambda device: device.switch(False)],
     "pilot": [lambda device: device.offer(16), lambda device: device.offer(None), lambda device: device.offer(0)],
+    "phase_switch": [lambda device: device.select(3), lambda device: device.select(1)],
     "lock": [lambda device: device.lock(), lambda device: device.unlock()],
     "meter": [lambda device: device.read()],
     "led": [lambda device: device.show(1, "charging")],
@@ -324,6 +342,17 @@ def test_a_contactor_confirms_both_ways(case: tuple[str, Rig]) -> None:
     rig.device.switch(False)
     rig.run(1)
     assert next(event for event in rig.told() if event[0] == "contactor") == ("contactor", False)
+
+
+@of_kind("phase_switch")
+def test_a_phase_switch_says_where_it_is_at_the_start_and_each_time(case: tuple[str, Rig]) -> None:
+    _, rig = case
+    rig.start()
+    assert rig.told()[-1] == ("phases", 1)
+    for phases in (3, 3, 1, 1):
+        rig.device.select(phases)
+        rig.run(0.5)
+        assert rig.told()[-1] == ("phases", phases)
 
 
 @of_kind("pilot")
