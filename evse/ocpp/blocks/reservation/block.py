@@ -99,6 +99,14 @@ class Block:
         """The token was presented, but nobody came to charge. [H03.FR.11]"""
         self.ctx.record(self, EVENT, [id, "NoTransaction"])
 
+    def of(self, token: Token) -> list[Reservation]:
+        """The reservations of a token."""
+        return [each for each in self._all if each.token == token]
+
+    def forget(self, token: Token) -> None:
+        """Ends the reservations of a token. [N10.FR.03]"""
+        self._end(self.of(token), "Removed")
+
     # -- use cases -------------------------------------------------------------------------------------------------
 
     def reserve_now(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,174 @@
+"""N01. Logs: diagnostics and the security log, put together and uploaded by a child process, one at a time.
+
+What is told of an upload is journaled, so that the CSMS hears of the end of each that it heard of the beginning: one
+that a restart cuts short has failed.
+"""
+
+from __future__ import annotations
+
+from evse.clock import parse_timestamp
+from evse.errors import StoreError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from evse.errors import CsmsError
+    from evse.ocpp.engine import Engine
+
+EVENT = "LogStatusNotification"
+# Kept state: the upload under way, [requestId].
+UPLOAD = "diagnostics:upload"
+# Where the CSMS leaves it to us; and how often and how long at most. Each try has its time.
+RETRIES, INTERVAL_S = 2, 60
+MOST_RETRIES, MOST_INTERVAL_S = 19, 86_400
+TRY_S = 900.0
+# Error of the job -> status, where that is not UploadFailure; code of the appendix "reason codes".
+STATUSES = {
+    "PermissionDenied": "PermissionDenied",
+    "BadMessage": "BadMessage",
+    "NotSupported": "NotSupportedOperation",
+}
+REASONS = {"BadUrl": "InvalidURL", "Redirected": "RedirectNotAllowed"}
+# Of the station's description, what diagnostics tell.
+ABOUT = ("identity", "vendor", "model", "serial", "firmware", "iccid", "imsi", "meter_type", "meter_serial")
+
+
+class Block:
+    """The upload under way: `_id` its requestId, None for a GetDiagnostics of 1.6; `_job` its child, None without."""
+
+    name = "diagnostics"
+    # Said again, the status would be refused again, and transactions must not wait behind it.
+    FINAL_ERRORS = (
+        "FormationViolation", "FormatViolation", "GenericError", "InternalError", "NotImplemented", "NotSupported",
+        "OccurenceConstraintViolation", "OccurrenceConstraintViolation", "PropertyConstraintViolation", "ProtocolError",
+        "TypeConstraintViolation",
+    )  # fmt: skip
+
+    def __init__(self, ctx: Engine) -> None:
+        self.ctx = ctx
+        self._job: int | None = None
+        self._id: int | None = None
+
+    # -- use cases -------------------------------------------------------------------------------------------------
+
+    def get_log(self, request: dict[str, Any]) -> dict[str, Any]:
+        """GetLog, and, without a requestId, GetDiagnostics of 1.6. [N01]"""
+        kind, log = request["logType"], request["log"]
+        location = log["remoteLocation"]
+        if kind not in ("DiagnosticsLog", "SecurityLog"):
+            return _rejected("UnsupportedParam", f"there is no {kind}")  # [N01.FR.05]
+        schemes = self.ctx.model.members("OCPPCommCtrlr", "FileTransferProtocols") or []
+        if location.partition(":")[0].upper() not in schemes:
+            return _rejected("UnsupportedParam", f"logs are sent by {', '.join(schemes)}")
+        try:
+            begin, end = (_seconds(log.get(name)) for name in ("oldestTimestamp", "latestTimestamp"))
+            entries = self._security_events(begin, end)
+        except ValueError as error:
+            return _rejected("InvalidValue", str(error))
+        except StoreError as error:
+            return _rejected("InternalError", str(error))
+        if begin is not None and end is not None and begin > end:
+            return _rejected("InvalidValue", "the time ends before it begins")
+        if kind == "SecurityLog" and not entries:
+            return _rejected("NotFound", "the security log has nothing of that time")  # [N01.FR.05]
+        canceled = self._cancel()
+        name = self._file_name(kind, request.get("requestId"))
+        self._id = request.get("requestId")
+        self._send({"kind": kind, "from": begin, "to": end, "entries": entries}, location, name, request)
+        self._say("Uploading", [self._id])  # [N01.FR.08]
+        self.ctx.log.info("a log is sent to the CSMS", name=name)
+        return {"status": "AcceptedCanceled" if canceled else "Accepted", "filename": name}  # [N01.FR.01, N01.FR.12]
+
+    def trigger(self, message: str, evse: Any) -> bool:
+        """The status of the upload; Idle without one. [N01.FR.13; 1.6 §4.4]"""
+        legacy = message != EVENT
+        if self._job is not None and legacy == (self._id is None):
+            self.ctx.call(self, message, {"status": "Uploading", **({} if legacy else {"requestId": self._id})})
+        else:
+            self.ctx.call(self, message, {"status": "Idle"})
+        return True
+
+    def on_started(self) -> None:
+        """What was under way when the process ended has failed."""
+        kept = self.ctx.journal.state.get(UPLOAD)
+        if kept is not None:
+            self._id = kept[0]
+            self._say("UploadFailure", None, "InternalError", "the station started again")
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _send(self, log: dict[str, Any], location: str, name: str, request: dict[str, Any]) -> None:
+        """Gives the upload to a child."""
+        retries = min(max(0, request.get("retries", RETRIES)), MOST_RETRIES)
+        interval_s = min(max(0, request.get("retryInterval", INTERVAL_S)), MOST_INTERVAL_S)
+        station = self.ctx.station
+        log["about"] = {"ocpp": self.ctx.version, **{key: station[key] for key in ABOUT if key in station}}
+        self._job = self.ctx.job(
+            "upload",
+            {"url": location, "name": name, "attempts": retries + 1, "interval_s": interval_s, "log": log},
+            self._ended,
+            self._heard,
+            (retries + 1) * TRY_S + retries * interval_s,
+        )
+
+    def _heard(self, news: dict[str, Any]) -> None:
+        if "why" in news:
+            self.ctx.log.warning("a log is sent once more", attempt=news["attempt"], why=news["why"])
+
+    def _ended(self, answer: dict[str, Any] | None, error: CsmsError | None) -> None:
+        self._job = None
+        if error is None:
+            self.ctx.log.info("a log was sent to the CSMS", bytes=(answer or {}).get("bytes"))
+            self._say("Uploaded", None)  # [N01.FR.09]
+            return
+        self.ctx.log.warning("a log could not be sent", code=error.code, why=error.detail)
+        status = STATUSES.get(error.code, "UploadFailure")
+        self._say(status, None, REASONS.get(error.code, "Unspecified"), error.detail)  # [N01.FR.10, N01.FR.30]
+
+    def _cancel(self) -> bool:
+        """Ends the upload under way; whether there was one. [N01.FR.12, N01.FR.20]"""
+        if self._job is None:
+            return False
+        self.ctx.stop_job(self._job)
+        self._job = None
+        self._say("AcceptedCanceled", None)
+        return True
+
+    def _say(self, status: str, keep: Any, reason: str | None = None, detail: str = "") -> None:
+        """Journals a status of the upload, and, with it, what is kept from now on."""
+        row: list[Any] = [status, self._id]
+        if reason is not None:
+            row.append({"reasonCode": reason, "additionalInfo": detail[:512]})
+        self.ctx.record(self, EVENT, row, keep={UPLOAD: keep})
+
+    def delivered(self, event: str, row: list[Any], action: str, answer: dict[str, Any] | None) -> None:
+        """Nothing follows from it."""
+
+    def _security_events(self, begin: float | None, end: float | None) -> list[dict[str, Any]]:
+        """The security log within a time. Raises StoreError."""
+        security = self.ctx.block("security")
+        found = []
+        for entry in () if security is None else security.entries():
+            at = parse_timestamp(entry["timestamp"])
+            if (begin is None or at >= begin) and (end is None or at <= end):
+                found.append(entry)
+        return found
+
+    def _file_name(self, kind: str, id: int | None) -> str:
+        """Such as diagnostics-EVSE1-1767225600-7.zip: letters, digits, "-", "." and "_" only."""
+        identity = str(self.ctx.station.get("identity") or self.ctx.station.get("serial") or "station")
+        identity = "".join(sign if sign.isascii() and sign.isalnum() else "_" for sign in identity)[:100]
+        at = self.ctx.clock.utc()
+        parts = ["security" if kind == "SecurityLog" else "diagnostics", identity]
+        parts += [str(int(number)) for number in (at, id) if number is not None]
+        return "-".join(parts) + ".zip"
+
+
+def _seconds(text: str | None) -> float | None:
+    """UTC. Raises ValueError."""
+    return None if text is None else parse_timestamp(text)
+
+
+def _rejected(reason: str, detail: str) -> dict[str, Any]:
+    return {"status": "Rejected", "statusInfo": {"reasonCode": reason, "additionalInfo": detail[:512]}}
