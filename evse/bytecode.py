@@ -107,6 +107,8 @@ class _Strip(ast.NodeTransformer):
                 argument.annotation = None
         return self.generic_visit(node)
 
+    visit_AsyncFunctionDef: Any = visit_FunctionDef
+
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         if node.value is None:
             return ast.copy_location(ast.Pass(), node)

@@ -26,7 +26,7 @@ from evse.store import sync_directory, write_file
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(evse.__file__)))
 PACKAGES = ("evse", "hal")
 # Code, message tables, maps of meters: what the compiled state is made of.
-SOURCES = (".py", ".txt", ".toml")
+SOURCES = (".py", ".pyc", ".txt", ".toml", ".z")
 # What no daemon imports.
 FRONT = ("evse/commands", "evse/csms", "evse/ocpp/typed", "evse/shell/children")
 COMPILED = "compiled"
@@ -133,15 +133,13 @@ def _code(directory: str) -> str | None:
 
 
 def _is_beside() -> bool:
-    """True if the installation came with byte code for the daemon's flags, or without sources."""
+    """True if program and standard library came with byte code for the daemon's flags, or without sources."""
     import encodings
 
     own = os.path.join(ROOT, "evse", "daemon.py")
-    if not os.path.exists(own):
-        return True
     return all(
-        os.path.exists(importlib.util.cache_from_source(path, optimization=2))
-        for path in (own, str(encodings.__file__))
+        not path.endswith(".py") or os.path.exists(importlib.util.cache_from_source(path, optimization=2))
+        for path in (own if os.path.exists(own) else "", str(encodings.__file__))
     )
 
 

@@ -28,9 +28,18 @@ _SIMPLE = {"any": ANY, "bool": BOOL, "number": NUMBER, "string": STRING, "date-t
 
 def text(version: str) -> bytes:
     """The text table of one version: "1.6", "2.0.1" or "2.1"."""
-    path = os.path.join(os.path.dirname(__file__), FILES[version] + ".txt")
-    with open(path, "rb") as file:
-        return file.read()
+    return source(FILES[version] + ".txt")
+
+
+def source(name: str) -> bytes:
+    """A file beside this module; a lean image has it compressed (yocto/lean)."""
+    path = os.path.join(os.path.dirname(__file__), name)
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        with open(path + ".z", "rb") as file:
+            return zlib.decompress(file.read())
 
 
 def parse(table: bytes) -> dict[str, Any]:

@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import difflib
 import marshal
-import os
 from typing import Any
 
 from evse.errors import UsageError
 from evse.ocpp import keys16
-from evse.ocpp.tables.compile import bring_up_to_date
+from evse.ocpp.tables.compile import bring_up_to_date, source
 from evse.ocpp.variable_row import MUTABILITY, NAME, VALUES, key_of, overridden, place_of, same
 from evse.ocpp.variable_value import check
 
 # Of the entries; changes with them, so that a file of an earlier program is compiled anew.
 LAYOUT = "1"
-DIRECTORY = os.path.dirname(__file__)
 ACCESS = {"RO": "ReadOnly", "RW": "ReadWrite", "WO": "WriteOnly", "RO/RW": "ReadWrite"}
 DATA_TYPES = (
     "string", "decimal", "integer", "dateTime", "boolean", "OptionList", "SequenceList", "MemberList",
@@ -38,8 +36,7 @@ VIEWS = (
 
 def text(name: str) -> str:
     """A table as it stands beside this module: "variables.txt" or "keys16.txt"."""
-    with open(os.path.join(DIRECTORY, name), encoding="utf-8") as file:
-        return file.read()
+    return source(name).decode()
 
 
 def parse(table: str) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
