@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -475,3 +476,24 @@ def test_a_thousand_tokens_with_groups_and_dates_take_less_than_100_KiB(version:
     assert sum(map(sys.getsizeof, vars(block).values())) < 100 * 1024
     assert bench.model.integer("LocalAuthListCtrlr", "Storage") < 100 * 1024
     assert found(bench, "04A2B3C4D50999") == found(bench, "04A2B3C4D50000") == "Accepted"
+
+
+def test_a_thousand_listed_and_a_thousand_cached_tokens_take_less_than_200_KiB() -> None:
+    """With a group and a date each; what is kept of both, and what the process holds more than before."""
+    bench = station("2.1")
+    authorization = bench.engine.block("authorization")
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    tokens = [entry(bench, f"04A2B3C4D5{index:04}", group=f"GROUP{index % 50}", **LATER) for index in range(ENTRIES)]
+    for part in range(0, ENTRIES, ITEMS):
+        send(bench, part + 1, *tokens[part : part + ITEMS], kind="Differential" if part else "Full")
+    del tokens
+    for index in range(ENTRIES):
+        info = {"status": "Accepted", "groupIdToken": {"idToken": f"GROUP{index % 50}", "type": "Central"}, **LATER}
+        authorization.learn(f"04FFFFFFFF{index:04}", "ISO14443", info)
+    bench.advance(5)
+    bench.replies.clear()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert authorization.cache.find(Token("04FFFFFFFF0000")) is not None
+    assert after - before < 200 * 1024

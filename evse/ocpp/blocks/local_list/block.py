@@ -1,15 +1,14 @@
 """D. Local authorization list: tokens that the CSMS has decided beforehand, for when it cannot be asked.
 
-The list is one document and, in memory, one text: a line for each token with what is known of it, as short as it can be
-said, so that a thousand of them take some tens of KiB. It is searched where it lies; an update makes the next text,
-which takes the place of the last once it is on the disk. [D01.FR.10]
+The list is one document and, in memory, one text with a line for each token (`evse.ocpp.token_lines`); an update makes
+the next text, which takes the place of the last once it is on the disk. [D01.FR.10]
 """
 
 from __future__ import annotations
 
 from evse.clock import parse_timestamp
 from evse.errors import StoreError, UsageError
-from evse.jsontext import dumps, loads_own
+from evse.ocpp.token_lines import find, is_printable, key_of, packed, unpacked
 from evse.ocpp.variable_row import MOST
 
 TYPE_CHECKING = False
@@ -29,7 +28,7 @@ VALID = ("Accepted", "ConcurrentTx")
 
 
 class Block:
-    """The list: `_text` has "\\n", key, "\\t" and what is known of the token, for each."""
+    """The list: `_text` has a line for each token."""
 
     name = "local_list"
 
@@ -50,10 +49,14 @@ class Block:
 
         One whose cacheExpiryDateTime has passed is Expired, and `lapsed`. [C13.FR.05-06, C14.FR.04-05, 1.6 §3.5.4]
         """
-        if not self._text or not _is_printable(token.id_token) or not self._enabled():
+        return self.stored(token) if self._text and self._enabled() else None
+
+    def stored(self, token: Token) -> dict[str, Any] | None:
+        """The same of a list that is not in use."""
+        if not is_printable(token.id_token):
             return None
         for kind in (token.kind, ANY_KIND):
-            place = _find(self._text, _key(kind, token.id_token))
+            place = find(self._text, key_of(kind, token.id_token))
             if place is not None:
                 return self._info(self._text[place[1] : place[2]])
         return None
@@ -117,13 +120,9 @@ class Block:
         self._version, self._text = version, text
         return {"status": "Accepted"}
 
-    def _info(self, packed: str) -> dict[str, Any]:
+    def _info(self, kept: str) -> dict[str, Any]:
         """IdTokenInfo as it counts now."""
-        info: dict[str, Any] = {"status": "Accepted"}
-        if packed:
-            info.update(loads_own(packed))
-        if "groupIdToken" in info:
-            info["groupIdToken"] = {"idToken": info["groupIdToken"], "type": "Central"}
+        info = unpacked(kept)
         expiry = info.get("cacheExpiryDateTime")
         if expiry is not None and self.ctx.model.boolean(CONTROLLER, "SupportsExpiryDateTime"):
             utc = self.ctx.clock.utc()
@@ -150,47 +149,16 @@ def _updated(text: str, items: Any, full: bool) -> str:
     for item in items:
         id_token = item["idToken"]["idToken"]
         info = item.get("idTokenInfo")
-        key = _key(item["idToken"]["type"], id_token)
-        if not id_token or not _is_printable(id_token):
+        key = key_of(item["idToken"]["type"], id_token)
+        if not id_token or not is_printable(id_token):
             raise ValueError("a token has no or other than printable ASCII characters")
         if key in seen:
             raise ValueError(f"{id_token[:100]} stands twice")  # [D01.FR.06]
         seen.add(key)
         if info is not None:
-            added.append(f"\n{key}\t{_packed(info)}")
+            added.append(f"\n{key}\t{packed(info)}")
         elif full:
             raise ValueError(f"{id_token[:100]} has no idTokenInfo")
-        if not full and (place := _find(text, key)) is not None:
+        if not full and (place := find(text, key)) is not None:
             text = text[: place[0]] + text[place[2] :]
     return text + "".join(added)
-
-
-def _packed(info: dict[str, Any]) -> str:
-    """An IdTokenInfo as short as it can be said: Accepted and the kind of the group's id go without saying."""
-    kept = {name: value for name, value in info.items() if name != "customData"}
-    if kept["status"] == "Accepted":
-        del kept["status"]
-    if "groupIdToken" in kept:
-        kept["groupIdToken"] = kept["groupIdToken"]["idToken"]
-    if "cacheExpiryDateTime" in kept:
-        parse_timestamp(kept["cacheExpiryDateTime"])
-    return dumps(kept) if kept else ""
-
-
-def _key(kind: str, id_token: str) -> str:
-    """Tokens are equal without regard to case if their kinds are. [C01.FR.25]"""
-    return f"{kind}:{id_token.lower()}"
-
-
-def _is_printable(id_token: str) -> bool:
-    """As identifiers are; so no token can look like two lines. [identifierString, CiString20Type]"""
-    return id_token.isascii() and id_token.isprintable()
-
-
-def _find(text: str, key: str) -> tuple[int, int, int] | None:
-    """Where in the list a token's line, and in it what is known of the token, begins and ends."""
-    start = text.find(f"\n{key}\t")
-    if start < 0:
-        return None
-    end = text.find("\n", start + 1)
-    return start, start + len(key) + 2, len(text) if end < 0 else end
