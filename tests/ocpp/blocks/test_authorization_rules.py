@@ -82,7 +82,7 @@ def test_c11_fr_05_a_cache_that_cannot_be_cleared_is_rejected(version: str, monk
 
 @versions
 def test_c12_fr_04_a_cached_token_starts_the_energy_offer_at_once(version: str) -> None:
-    bench, driver = start(version, AuthCtrlr_LocalPreAuthorize="true")
+    _, driver = start(version, AuthCtrlr_LocalPreAuthorize="true")
     driver.plug()
     driver.tap()
     driver.tap()
