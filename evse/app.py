@@ -141,7 +141,7 @@ class Station:
         self.runner.effects.update(
             authorize=lambda evse: self.controllers[evse].authorize(),
             stop=lambda evse, reason: self.controllers[evse].stop(reason),
-            limit=lambda evse, source, limit_a: self.controllers[evse].limit(source, limit_a),
+            limit=lambda evse, *limit: self.controllers[evse].limit(*limit),
             unlock=lambda evse, connector: self.controllers[evse].unlock(connector),
             permit=self._permit,
             display=self.display,
@@ -365,7 +365,9 @@ def _min_close_s(config: dict[str, Any], evse_id: int) -> float:
 
 def _evse(devices: Any) -> Evse:
     connectors = [Connector(id, kind, tethered, id in devices.locks) for id, kind, tethered in devices.connectors]
-    return Evse(devices.id, connectors, devices.phases, devices.max_current_a, False if devices.sees_parking else None)
+    evse = Evse(devices.id, connectors, devices.phases, devices.max_current_a, False if devices.sees_parking else None)
+    evse.switches_phases = devices.phase_switch is not None
+    return evse
 
 
 def _boot_id() -> str:

@@ -55,6 +55,7 @@ class Token:
 class Evse:
     """Facts of one EVSE, as told by the charging side. All but `id` and `connectors` change with time.
 
+    switches_phases it can do with one phase of the three that it has
     parking         a vehicle stands in the parking bay; None where no sensor tells
     plugged         number of the connector whose cable is plugged into a vehicle, None
     authorized      the live authorization (a Token), None
@@ -65,7 +66,7 @@ class Evse:
     """
 
     __slots__ = (
-        "id", "connectors", "phases", "max_current_a", "parking",
+        "id", "connectors", "phases", "max_current_a", "parking", "switches_phases",
         "plugged", "authorized", "power_path", "charging_state", "faults", "values", "signed", "values_when",
     )  # fmt: skip
 
@@ -82,6 +83,7 @@ class Evse:
         self.phases = phases
         self.max_current_a = max_current_a
         self.parking = parking
+        self.switches_phases = False
         self.plugged: int | None = None
         self.authorized: Token | None = None
         self.power_path = False

@@ -20,7 +20,7 @@ class Limits:
         self.phases: int | None = None
 
     def set(self, source: str, limit_a: float | None, phases: int | None = None) -> bool:
-        """Sets a source's limit and phases, None removes it, 0 suspends; True if something changed. Raises UsageError."""
+        """Sets a source's limit and phases, None removes it, 0 suspends; True if that changed it. Raises UsageError."""
         before = self._sources.get(source), self._phases.get(source)
         if limit_a is None:
             if source == "board":

@@ -1,4 +1,4 @@
-"""Three phases or one: the phase switch of an EVSE is moved while its contactor is open, and the vehicle gets a pause."""
+"""Three phases or one: the phase switch of an EVSE moves while its contactor is open, and the vehicle has a pause."""
 
 from __future__ import annotations
 

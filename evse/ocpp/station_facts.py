@@ -72,6 +72,11 @@ def provide_facts(
         "FiscalMetering", "EnergyImportRegister", lambda evse, _: _decimal(evse_of(evse).values.get(REGISTER))
     )
     model.provide("FiscalMetering", "PublicKey", lambda evse, _: (evse_of(evse).signed or {}).get("public_key"))
+    model.provide(
+        "SmartChargingCtrlr",
+        "Phases3to1",
+        lambda _, __: _boolean({evse.switches_phases for evse in evses.values() if evse.phases > 1} == {True}),
+    )
     model.provide("ClockCtrlr", "DateTime", lambda _, __: timestamp(clock.resolve(clock.stamp())))
     model.provide("SecurityCtrlr", "Identity", lambda _, __: station.get("identity"))
     model.provide(

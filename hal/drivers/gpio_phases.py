@@ -1,7 +1,7 @@
 """Phase switch on a GPIO line: a relay for L2 and L3, in series with the contactor, so that it never breaks a current.
 
-Options: those of hal/drivers/gpio_contactor.py; `coil` is active where all phases are let through, `feedback` watches it.
-Without its coil only L1 is connected.
+Options: those of hal/drivers/gpio_contactor.py; `coil` is active where all phases are let through, else only L1 is;
+`feedback` watches it.
 """
 
 from __future__ import annotations

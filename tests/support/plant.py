@@ -214,7 +214,7 @@ class Plant:
         runner.effects.update(
             authorize=lambda evse: controllers[evse].authorize(),
             stop=lambda evse, reason: controllers[evse].stop(reason),
-            limit=lambda evse, source, limit_a: controllers[evse].limit(source, limit_a),
+            limit=lambda evse, *limit: controllers[evse].limit(*limit),
             unlock=lambda evse, connector: controllers[evse].unlock(connector),
             permit=lambda evse, permitted: controllers[evse].permit(permitted),
             display=lambda evse, text: self.displays.append(text),

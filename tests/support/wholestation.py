@@ -144,7 +144,7 @@ class WholeStation:
         self.runner.effects.update(
             authorize=lambda evse: self.controllers[evse].authorize(),
             stop=lambda evse, reason: self.controllers[evse].stop(reason),
-            limit=lambda evse, source, limit_a: self.controllers[evse].limit(source, limit_a),
+            limit=lambda evse, *limit: self.controllers[evse].limit(*limit),
             unlock=lambda evse, connector: self.controllers[evse].unlock(connector),
             permit=lambda evse, permitted: self.controllers[evse].permit(permitted),
             display=lambda evse, text: self.displays.append(text),

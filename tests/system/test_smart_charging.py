@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from evse.commands.charging import status_text
 from tests.support.csms import CsmsThread
 from tests.support.station import Station
 
+BOARDS = Path(__file__).resolve().parents[2] / "board_configs"
 PROFILE: dict[str, Any] = {
     "stackLevel": 3,
     "chargingProfilePurpose": "TxDefaultProfile",
@@ -48,4 +50,33 @@ def test_a_profile_reaches_the_vehicle_and_says_why_also_after_a_restart(tmp_pat
             charges_at_7_5_a()
         with station:
             charges_at_7_5_a()
+        assert csms.now.errors == []
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+def test_a_profile_of_one_phase_moves_the_phase_switch(tmp_path: Path, version: str) -> None:
+    board = (BOARDS / "simulated-ac-1.toml").read_text()
+    switch = '[evse.phase_switch]\ndriver = "simulated"\npause_s = 1.5\n\n'
+    (tmp_path / "board.toml").write_text(board.replace("[[evse.connector]]", switch + "[[evse.connector]]", 1))
+    payload = copy.deepcopy(SET[version])
+    if version == "1.6":
+        schedule = payload["csChargingProfiles"]["chargingSchedule"]
+    else:
+        (schedule,) = payload["chargingProfile"]["chargingSchedule"]
+    schedule["chargingSchedulePeriod"][0]["numberPhases"] = 1
+    with CsmsThread() as csms:
+        station = Station(tmp_path, csms.url, version, identity="SC1", more="")
+        station.file.write_text(station.file.read_text().replace("simulated-ac-1", f"{tmp_path}/board.toml"))
+
+        def draws(power_w: float) -> bool:
+            return bool(station.control("status")["evses"][0]["power_w"] == pytest.approx(power_w))
+
+        with station:
+            station.wait(lambda: station.control("status")["registration"] == "Accepted")
+            station.control("plug", evse=1, phases=3, current=16)
+            station.control("start", evse=1, token="CARD0001")
+            station.wait(lambda: draws(16 * 690))
+            assert csms.call("SC1", "SetChargingProfile", payload)["status"] == "Accepted"
+            station.wait(lambda: draws(0))
+            station.wait(lambda: draws(7.5 * 230))
         assert csms.now.errors == []

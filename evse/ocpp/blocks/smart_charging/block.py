@@ -39,8 +39,8 @@ class Block:
         self.ctx = ctx
         self._profiles = Profiles(ctx, KEPT, self._lasts)
         self._limits = Limits(ctx, self._profiles)
-        # EVSE id -> limit in A and the profile behind it, as told last.
-        self._told: dict[int, tuple[float | None, Profile | None]] = {}
+        # EVSE id -> limit in A, phases, and the profile behind it, as told last.
+        self._told: dict[int, tuple[float | None, int | None, Profile | None]] = {}
         self._timer: Any = None
         # (request id, payloads still to be sent), the first is under way.
         self._reports: list[tuple[int, list[tuple[int, dict[str, Any]]]]] = []
@@ -78,7 +78,7 @@ class Block:
 
     def why(self, evse_id: int) -> dict[str, Any] | None:
         """The profile that limits an EVSE now, for people; None if no profile does."""
-        profile = self._told.get(evse_id, (None, None))[1]
+        profile = self._told.get(evse_id, (None, None, None))[2]
         if profile is None:
             return None
         return {"id": profile.id, "purpose": profile.purpose, "stack_level": profile.level, "evse": profile.evse}
@@ -177,9 +177,10 @@ class Block:
         end = begin + max(1, duration)
         limits = self._limits
         steps = limits.reported(self.ctx.evses[id], unit, begin, end) if id else limits.of_station(unit, begin, end)
-        phases = self.ctx.evses[id].phases if id else max(evse.phases for evse in self.ctx.evses.values())
+        most = max(evse.phases for evse in self.ctx.evses.values())
+        counts = limits.phases(self.ctx.evses[id], begin, end) if id else [(begin, most, None)]
         periods = [
-            {"startPeriod": start - begin, "limit": round(limit, 3), "numberPhases": phases}
+            {"startPeriod": start - begin, "limit": round(limit, 3), "numberPhases": _count(counts, start)}
             for start, limit, _ in steps
         ]
         schedule = {
@@ -210,8 +211,10 @@ class Block:
         if len(profile.periods) > (self.ctx.model.integer(COMPONENT, "PeriodsPerSchedule") or 0):
             raise Refusal("TooManyElements", "chargingSchedulePeriod")
         evses = [self.ctx.evses[evse_id]] if evse_id else self.ctx.evses.values()
-        if any(phases is not None and phases < evse.phases for phases in profile.phases for evse in evses):
-            raise Refusal("InvalidSchedule", "numberPhases: the station cannot switch phases off")  # [K01.FR.43]
+        for evse in evses:
+            possible = (1, evse.phases) if evse.switches_phases else (evse.phases,)
+            if any(count is not None and count < evse.phases and count not in possible for count in profile.phases):
+                raise Refusal("InvalidSchedule", f"numberPhases: EVSE {evse.id} can use {possible}")  # [K01.FR.43]
         return profile
 
     def _bind(self, profile: Profile, required: bool) -> None:
@@ -272,7 +275,9 @@ class Block:
             if len(steps) > 1:
                 horizon = min(horizon, steps[1][0])
             _, limit_a, profile = steps[0]
-            self._tell(evse, None if profile is None else limit_a, profile)
+            _, count, fewer = self._limits.phases(evse, begin, begin + 1)[0]
+            phases = int(count) if count < evse.phases else None
+            self._tell(evse, None if profile is None else limit_a, phases, profile or fewer)
         if not len(self._profiles) and not self._limits.prepared:
             self._told.clear()
             return
@@ -283,18 +288,19 @@ class Block:
         self._timer = None
         self._apply()
 
-    def _tell(self, evse: Evse, limit_a: float | None, profile: Profile | None) -> None:
-        before = self._told.get(evse.id, (None, None))[0]
-        self._told[evse.id] = (limit_a, profile)
-        if limit_a == before:
+    def _tell(self, evse: Evse, limit_a: float | None, phases: int | None, profile: Profile | None) -> None:
+        """`phases` None: all that there are."""
+        before, counted, _ = self._told.get(evse.id, (None, None, None))
+        self._told[evse.id] = (limit_a, phases, profile)
+        if (limit_a, phases) == (before, counted):
             return
-        self.ctx.effect("limit", evse.id, "schedule", limit_a)
+        self.ctx.effect("limit", evse.id, "schedule", limit_a, *(() if phases is None else (phases,)))
         transaction = self._transaction(evse.id)
         if transaction is None or not evse.power_path:
             return
         old, new = (evse.max_current_a if value is None else value for value in (before, limit_a))
         percent = self.ctx.model.number(COMPONENT, "LimitChangeSignificance") or 0.0
-        if abs(new - old) * 100 > percent * max(old, new):
+        if phases != counted or abs(new - old) * 100 > percent * max(old, new):
             self.ctx.block("transactions").rate_changed(transaction)
 
     # -- facts -------------------------------------------------------------------------------------------------------
@@ -379,6 +385,11 @@ def _matches(profile: Profile, wanted: dict[str, Any], evse_id: int | None) -> b
         and wanted.get("stackLevel", profile.level) == profile.level
         and wanted.get("chargingProfilePurpose", profile.purpose) == profile.purpose
     )
+
+
+def _count(counts: list[Any], at: int) -> int:
+    """The phases in use at a moment, of the steps of Limits.phases()."""
+    return int([count for since, count, _ in counts if since <= at][-1])
 
 
 def _rejected(reason: str, detail: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evse.ocpp.blocks.smart_charging.profiles import DEFAULT, MAX, TX
-from evse.ocpp.blocks.smart_charging.schedule import as_spans, combined, composite
+from evse.ocpp.blocks.smart_charging.schedule import as_spans, combined, composite, leading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from evse.model import Evse
     from evse.ocpp.blocks.smart_charging.profiles import Profile, Profiles
-    from evse.ocpp.blocks.smart_charging.schedule import Limit, Step
+    from evse.ocpp.blocks.smart_charging.schedule import Limit, Span, Step
 
 SUPPLY_VOLTAGE_V = 230.0
 # Least current that can be offered to a vehicle [IEC 61851-1].
@@ -71,19 +71,48 @@ class Limits:
         default_a: float | None = None,
     ) -> list[Step]:
         """What an EVSE may draw; `share`: its place among those that share the station's maximum, and their number."""
-        own = self._limit(unit, evse.phases)
+        ready = self._ready_at(evse.id, begin)
+        ready = begin if ready is None else ready
+        steps: list[Step] = []
+        for since, until, count, _ in as_spans(self.phases(evse, begin, end), end):
+            steps += self._with(int(count), evse, unit, since, until, share, default_a, ready)
+        return steps
+
+    def phases(self, evse: Evse, begin: int, end: int) -> list[Step]:
+        """How many phases an EVSE may use: the fewest of all profiles that hold. [K 3.8]"""
+        most: list[Span] = [(begin, end, evse.phases, None)]
+        if not evse.switches_phases:
+            return [(begin, evse.phases, None)]
+        ready = self._ready_at(evse.id, begin)
+        stacks = (self._stack(TX, DEFAULT, evse_id=evse.id), self._stack(MAX))
+        rows = [most, *(leading(stack, begin, end, ready, "counts") for stack in stacks)]
+        return combined(rows, lambda here: min(here, key=lambda one: one[0]))
+
+    def _with(
+        self,
+        count: int,
+        evse: Evse,
+        unit: str,
+        begin: int,
+        end: int,
+        share: tuple[int, int],
+        default_a: float | None,
+        ready: int,
+    ) -> list[Step]:
+        """of_evse() while so many phases are in use."""
+        own = self._limit(unit, count)
         place, number = share
-        default = default_a if default_a is None or unit == "A" else self._watts(default_a, evse.phases)
+        default = default_a if default_a is None or unit == "A" else self._watts(default_a, count)
 
         def part(limit: float, profile: Profile) -> float:
             whole = own(limit, profile)
-            least = MINIMUM_A if unit == "A" else self._watts(MINIMUM_A, evse.phases)
+            least = MINIMUM_A if unit == "A" else self._watts(MINIMUM_A, count)
             fit = min(number, int(whole / least))
             return whole if number == 1 else whole / fit if place < fit else 0.0
 
         stacks = [(self._stack(TX, DEFAULT, evse_id=evse.id), own), (self._stack(MAX), part)]
-        most = evse.max_current_a if unit == "A" else self._watts(evse.max_current_a, evse.phases)
-        return composite(stacks, begin, end, most, self._ready_at(evse.id, begin), default)
+        most = evse.max_current_a if unit == "A" else self._watts(evse.max_current_a, count)
+        return composite(stacks, begin, end, most, ready, default)
 
     def of_station(self, unit: str, begin: int, end: int) -> list[Step]:
         """What the station may draw from the grid: all EVSEs, below its maximum. [K08.FR.03]"""

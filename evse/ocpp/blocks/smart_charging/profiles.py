@@ -121,6 +121,13 @@ class Profile:
         if sorted(set(starts)) != starts or starts[-1] > MOST_S:
             raise Refusal("InvalidSchedule", "periods are not in order")  # [K01.FR.35]
 
+    @property
+    def counts(self) -> tuple[tuple[int, int], ...]:
+        """(start, phases to be used) of each period; 3 where none are given. [K01.FR.49]"""
+        return tuple(
+            (start, (self.phases[index] if self.phases else None) or 3) for index, (start, _) in enumerate(self.periods)
+        )
+
     def overlaps(self, other: Profile) -> bool:
         """Whether both may be valid at the same time."""
         ends = self.valid_to is not None and other.valid_from is not None and self.valid_to <= other.valid_from

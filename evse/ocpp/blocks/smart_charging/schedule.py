@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     Limit = Callable[[float, Profile], float]
 
 
-def spans(profile: Profile, begin: int, end: int, ready: int | None) -> Iterator[Span]:
+def spans(profile: Profile, begin: int, end: int, ready: int | None, of: str = "periods") -> Iterator[Span]:
     """The periods of one profile that reach into the window, in order, cut to it.
 
     `ready`: when the EVSE was ready to deliver energy, from which relative schedules count; None: the window's begin.
+    `of`: what they say, "periods" or "counts" of the profile.
     """
     start = profile.start
     if start is None:
@@ -35,21 +36,21 @@ def spans(profile: Profile, begin: int, end: int, ready: int | None) -> Iterator
         end = min(end, profile.valid_to)  # [K01.FR.37]
     length, cycle = profile.duration, profile.cycle_s
     if not cycle:
-        yield from _periods(profile, start, None if length is None else start + length, begin, end)
+        yield from _periods(profile, of, start, None if length is None else start + length, begin, end)
         return
     length = cycle if length is None else min(length, cycle)  # [1.6 errata 3.43]
     if start < begin:
         start += (begin - start) // cycle * cycle
     while start < end:
-        yield from _periods(profile, start, start + length, begin, end)
+        yield from _periods(profile, of, start, start + length, begin, end)
         start += cycle
 
 
-def _periods(profile: Profile, start: int, stop: int | None, begin: int, end: int) -> Iterator[Span]:
+def _periods(profile: Profile, of: str, start: int, stop: int | None, begin: int, end: int) -> Iterator[Span]:
     """The periods of one run of a schedule from `start` to `stop` (None: without end) within a window."""
     if stop is not None and stop < end:
         end = stop  # [K01.FR.11]
-    periods = profile.periods
+    periods: Sequence[tuple[int, float]] = getattr(profile, of)
     last = len(periods) - 1
     for index, (offset, limit) in enumerate(periods):
         since = max(begin, start + offset)
@@ -60,7 +61,9 @@ def _periods(profile: Profile, start: int, stop: int | None, begin: int, end: in
             yield since, until, limit, profile
 
 
-def leading(stack: Sequence[Profile], begin: int, end: int, ready: int | None) -> list[Span]:
+def leading(
+    stack: Sequence[Profile], begin: int, end: int, ready: int | None, of: str = "periods"
+) -> list[Span]:
     """The spans that lead in a stack whose first profile overrules the next; there may be gaps. [K01.FR.17]"""
     taken: list[Span] = []
     free = [(begin, end)]
@@ -68,7 +71,7 @@ def leading(stack: Sequence[Profile], begin: int, end: int, ready: int | None) -
         if not free:
             break
         left: list[tuple[int, int]] = []
-        own = list(spans(profile, begin, end, ready))
+        own = list(spans(profile, begin, end, ready, of))
         first = 0
         for since, until in free:
             while first < len(own) and own[first][1] <= since:

@@ -45,7 +45,8 @@ def _schedule(answer: dict[str, Any]) -> dict[str, Any]:
     periods: list[dict[str, Any]] = []
     for period in known["chargingSchedulePeriod"]:
         limit = int(period["limit"] * 10 + 1e-6) / 10
-        if not periods or periods[-1]["limit"] != limit:
+        before = periods[-1] if periods else {}
+        if (before.get("limit"), before.get("numberPhases")) != (limit, period["numberPhases"]):
             periods.append({**period, "limit": limit})
     return {
         "status": "Accepted",
