@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "conformance" / "data"
-CASE = re.compile(r"test_(TC_CP_V16_\d+(?:_\d)?|TC_[A-Z]_\d+_CS)(?:_|$)")
+CASE = re.compile(r"test_(TC_CP_V16|TC_[A-Z]_\d+_CS)((?:_\d{3}(?:_\d)?(?=_))*)")
 # As in "E01.FR.07", "E01.FR.07, .08", and in names "e01_fr_07_fr_08".
 REQUIREMENT = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]\d\d)[._](?:FR|fr)[._](\d+)((?:, \.\d+|_fr_\d+|_FR_\d+)*)")
 # What the requirement trace has to be whole for.
@@ -65,8 +65,8 @@ class Tests:
             source = path.read_text("utf-8")
             for function in _functions(ast.parse(source)):
                 names.add(function.name)
-                if (case := CASE.match(function.name)) is not None:
-                    self.cases.setdefault(case[1], []).append(function.name)
+                for case in _cases_in(function.name):
+                    self.cases.setdefault(case, []).append(function.name)
                 text = ast.get_source_segment(source, function) or ""
                 above = [ast.get_source_segment(source, decorator) or "" for decorator in function.decorator_list]
                 for id in dict.fromkeys(_cited("\n".join([*above, text.replace("def test_", "def ")]))):
@@ -77,6 +77,14 @@ class Tests:
         self.unknown = [
             f"{id}: there is no {name}" for id, tests in proofs.items() for name in tests if name not in names
         ]
+
+
+def _cases_in(name: str) -> list[str]:
+    """Ids of the cases that a test's name begins with: one of 2.0.1, or one or several of 1.6."""
+    found = CASE.match(name)
+    if found is None:
+        return []
+    return [found[1] + number for number in re.findall(r"_\d{3}(?:_\d)?", found[2])] or [found[1]]
 
 
 def _cited(text: str) -> Iterator[str]:
