@@ -28,7 +28,12 @@ def main(arguments: list[str]) -> int:
     loop = Loop(lambda loop, context: _heard(log, context["exception"]))
     station = None
     try:
-        station = Station(load(config_path), state_dir, control, loop, log)
+        config = load(config_path)
+        if config["log"]["file"] is not None:
+            from evse.shell.logfile import LogFile
+
+            log.copy = LogFile(config["log"]["file"], config["log"]["file_bytes"]).write
+        station = Station(config, state_dir, control, loop, log)
         for number in SIGNALS:
             loop.add_signal_handler(number, station.shut_down, 128 + number)
         station.start()

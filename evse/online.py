@@ -235,6 +235,7 @@ class Online:
             "key": csms["key"],
             "control": self._station.control.path,
             "trace": self._config["trace"]["file"],
+            "log": self._config["log"]["file"],
         }
 
     def _certificates(self) -> str:

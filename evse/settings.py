@@ -240,6 +240,11 @@ TRACE: dict[str, Setting] = {
     "file_bytes": Setting(integer(10_000, 1 << 30), 10_000_000),
 }
 
+LOG: dict[str, Setting] = {
+    "file": Setting(file_path),
+    "file_bytes": Setting(integer(10_000, 1 << 30), 262_144),
+}
+
 # Members of an entry of [ocpp.variables] and [ocpp.keys] that is a table and not just a value.
 ATTRIBUTES = ("Actual", "Target", "MinSet", "MaxSet")
 DATA_TYPES = ("string", "decimal", "integer", "dateTime", "boolean", "OptionList", "SequenceList", "MemberList")
@@ -277,6 +282,7 @@ TABLES: dict[str, dict[str, Setting]] = {
     "certificates": CERTIFICATES,
     "firmware": FIRMWARE,
     "trace": TRACE,
+    "log": LOG,
     "ocpp.variables": {**SELECTORS, **VARIABLE},
     "ocpp.keys": KEY,
 }

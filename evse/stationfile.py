@@ -28,7 +28,7 @@ NAME = re.compile(
     r"\.(?P<variable>[^][@.:]{1,50})(?:\[(?P<variable_instance>[^][]{1,50})\])?"
     r"(?::(?P<attribute>Actual|Target|MinSet|MaxSet))?"
 )
-TOP = ("csms", "station", "evse", "board", "ocpp", "behaviour", "certificates", "firmware", "trace")
+TOP = ("csms", "station", "evse", "board", "ocpp", "behaviour", "certificates", "firmware", "trace", "log")
 OCPP = ("variables", "keys", "blocks")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -59,7 +59,8 @@ def load(path: str | None, csms: dict[str, Any] | None = None, board: str | None
     `csms` are settings that stand over those of [csms]; None takes one away. `board` stands over the file's.
 
     Shape: csms (with slots: {n: ...}), station, board: the tables of the board file, board_file: its path,
-    overrides: entries of the device model, blocks: {...}, behaviour, certificates, firmware, trace. Paths are absolute.
+    overrides: entries of the device model, blocks: {...}, behaviour, certificates, firmware, trace, log. Paths are
+    absolute.
     Raises StationFileError, UsageError.
     """
     if path is None:
@@ -154,6 +155,7 @@ class _Reader:
             "certificates": self._settings(("certificates",), data.get("certificates", {}), settings.CERTIFICATES),
             "firmware": self._settings(("firmware",), data.get("firmware", {}), settings.FIRMWARE),
             "trace": self._settings(("trace",), data.get("trace", {}), settings.TRACE),
+            "log": self._settings(("log",), data.get("log", {}), settings.LOG),
         }
         self._updates(config["firmware"], config["station"])
         config["overrides"] = self._overrides(config["csms"], ocpp)

@@ -286,8 +286,9 @@ def test_standalone_needs_no_csms(tmp_path: Path) -> None:
 
 
 def test_paths_count_from_the_station_file(tmp_path: Path) -> None:
-    config = load(tmp_path, CSMS + '[trace]\nfile = "t.jsonl"\n')
+    config = load(tmp_path, CSMS + '[trace]\nfile = "t.jsonl"\n[log]\nfile = "evse.log"\n')
     assert config["trace"]["file"] == str(tmp_path / "t.jsonl")
+    assert config["log"] == {"file": str(tmp_path / "evse.log"), "file_bytes": 262_144}
 
 
 def test_given_settings_stand_over_the_file(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ class Log:
 
     A level that is off costs one call that does nothing. Lines longer than `LINE_LIMIT` characters are cut. In a flood
     of information and warnings lines are left out, unless `debug` is on; the next one says how many. Errors all stay.
+    `copy`, if there is one, is called with each line too; what it raises as OSError is nobody's.
     """
 
     __slots__ = (
@@ -34,6 +35,7 @@ class Log:
         "info",
         "warning",
         "level",
+        "copy",
         "_write",
         "_journal",
         "_now",
@@ -55,6 +57,7 @@ class Log:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._write = partial(posix.write, 2) if write is None else write
+        self.copy: Callable[[bytes], Any] | None = None
         if journal is None:
             journal = b"JOURNAL_STREAM" in posix.environ or b"INVOCATION_ID" in posix.environ
         self._journal = journal
@@ -81,11 +84,17 @@ class Log:
         for name, value in fields.items():
             text += f" {name}={'***' if _secret(name.lower()) else value}"
         text = text.replace("\n", "\\n").replace("\r", "\\r")[:LINE_LIMIT]
-        head = LEVELS[level] if self._journal else time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime()) + f"{level:7} "
+        dated = "" if self._journal and self.copy is None else time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime())
+        dated += f"{level:7} "
         try:
-            self._write(f"{head}{text}\n".encode("utf-8", "backslashreplace"))
+            self._write(f"{LEVELS[level] if self._journal else dated}{text}\n".encode("utf-8", "backslashreplace"))
         except OSError:
-            return  # nobody reads standard error: there is nowhere to say so
+            pass  # nobody reads standard error: there is nowhere to say so
+        if self.copy is not None:
+            try:
+                self.copy(f"{dated}{text}\n".encode("utf-8", "backslashreplace"))
+            except OSError:
+                return  # nor is there for a disk that takes nothing
 
     def _has_room(self) -> bool:
         """Takes the room of one line, if there is any."""

@@ -97,7 +97,8 @@ def trust(places: dict[str, Any]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
-    files = {places["ca"]} if places.get("ca") else set()
+    store = places.get("store") or {}
+    files = {path for path in (places.get("ca"), store.get("csms_root"), store.get("manufacturer_root")) if path}
     for pattern in TRUSTED:
         files.update(glob.glob(os.path.join(places["certificates"], pattern)))
     for path in sorted(files):
