@@ -1178,6 +1178,31 @@ def test_a_meter_that_is_silent_at_the_start(version: str) -> None:
         assert contexts == ["Transaction.Begin", "Sample.Periodic"]
 
 
+@pytest.mark.parametrize(("noted", "cut", "counted_wh"), [(True, False, 1500), (True, True, 1500), (False, True, 0)])
+def test_16_a_start_told_without_a_register_never_counts_too_much(noted: bool, cut: bool, counted_wh: int) -> None:
+    """The meter comes back within the transaction: the difference is what it saw, and not its whole register."""
+    bench = Bench()
+    bench.connect("1.6")
+    bench.fact("plugged", 1, 1)
+    bench.tap("CARD")
+    (start,) = [payload for action, payload in bench.settle() if action == "StartTransaction"]
+    assert start["meterStart"] == 0
+    bench.reading(1, 12_345_000.0)
+    if noted:  # any event after the first reading
+        tx = bench.engine.block("transactions").current(1)
+        bench.engine.block("transactions").rate_changed(tx)
+    bench.settle()
+    if cut:
+        said = restart(bench, "1.6", register_wh=12_346_500.0).take()
+    else:
+        bench.reading(1, 12_346_500.0)
+        bench.fact("stopped", 1, "Local")
+        said = bench.settle()
+    (stop,) = [payload for action, payload in said if action == "StopTransaction"]
+    assert stop["meterStop"] == counted_wh
+    assert bench.journal.state.get("transactions:blind") is None
+
+
 def test_16_a_start_told_late_has_the_first_register_of_the_transaction() -> None:
     bench = Bench()
     bench.model.set("AuthCtrlr", "OfflineTxForUnknownIdEnabled", "true")

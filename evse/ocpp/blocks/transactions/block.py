@@ -4,7 +4,9 @@ What is journaled and kept of it: `events`; after a power cut: `recovery`. Besid
 that a 1.6 CSMS gave, each from the answer to StartTransaction until StopTransaction is delivered.
 
 Register unknown: a start without any meter reading is told without meter values in 2.x, and takes them up with the next
-event; 1.6 must say a number: the first reading of the transaction if there is one by the time it is sent, else 0.
+event; 1.6 must say a number: the first reading of the transaction if there is one by the time it is sent, else 0. Then
+StopTransaction says what was counted since the first reading, so that the difference is never too much; these
+transactions are in `blind`, kept as `transactions:blind` beside the ids.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from evse.model import Token
 
 CSMS_IDS = "transactions:csms"
+BLIND = "transactions:blind"
 # The charging side answers a stop within about a second; a transaction does not stay open if it never does.
 STOP_GUARD_S = 15.0
 IDLE_GUARD_S = 3.0
@@ -50,6 +53,7 @@ class Block:
         # EVSE id -> trigger of a start that waits for the lock of the cable.
         self._unlocked: dict[int, str] = {}
         self.csms_ids: dict[str, int] = dict(ctx.journal.state.get(CSMS_IDS) or {})
+        self.blind: set[str] = set(ctx.journal.state.get(BLIND) or ())
         self.say = Events(self).say
         self._recovery = Recovery(self)
         if ctx.station.get("free_vending"):
@@ -447,7 +451,8 @@ class Block:
         self.ctx.effect("display", tx.evse.id if tx.evse.id < UNPLACED else None, text)
 
     def _keep_csms_ids(self) -> dict[str, Any]:
-        return {CSMS_IDS: dict(self.csms_ids) or None}
+        self.blind.intersection_update(self.csms_ids)
+        return {CSMS_IDS: dict(self.csms_ids) or None, BLIND: sorted(self.blind) or None}
 
     def _in_queue(self, id: str | None) -> bool:
         """Whether an event of the transaction (None: of any) waits in the journal."""

@@ -61,6 +61,8 @@ def _start(row: dict[str, Any], started: list[Any], ctx: Any, final: bool) -> Sa
     if register_wh is None:
         tx = ctx.block("transactions").current(row["i"])
         register_wh = tx.begin_wh if tx is not None and tx.id == row["t"] else None
+    blind = ctx.block("transactions").blind
+    (blind.add if register_wh is None else blind.discard)(row["t"])
     payload = {
         "connectorId": row["i"],
         "idTag": id_tag(token[0], ctx),
@@ -77,9 +79,13 @@ def _stop(row: dict[str, Any], csms_id: int | None, ctx: Any) -> Said | None:
         if row["z"][2] is None:
             return None  # nobody was ever authorized: in 1.6 that is no transaction
         return _start(row, row["z"], ctx, False)
+    begin_wh = row["z"][1]
+    end_wh = row.get("b", begin_wh)
+    if row["t"] in ctx.block("transactions").blind:
+        end_wh = None if begin_wh is None or end_wh is None else end_wh - begin_wh
     payload = {
         "transactionId": csms_id,
-        "meterStop": _whole_wh(row.get("b", row["z"][1]), "meterStop", ctx),
+        "meterStop": _whole_wh(end_wh, "meterStop", ctx),
         "timestamp": timestamp(ctx.clock.resolve(row["w"])),
         "reason": _reason(row["s"], row.get("g")),
     }
