@@ -54,11 +54,12 @@ class Rauc:
     def install(self, path: str, lock: int) -> dict[str, Any]:
         code, said = _run([*self._command, "info", "--output-format=json", path], ASK_WITHIN_S)
         if code != 0:
-            raise JobError("Invalid", f"rauc info: {said}")
+            raise JobError("Invalid", f"rauc info: {_last_line(said)}")
         code, said = _run([*self._command, "install", path], self._within_s, lock)
         if code != 0:
-            refused = any(word in said.lower() for word in REFUSALS)
-            raise JobError("Invalid" if refused else "Failed", f"rauc install: {said}")
+            why = _last_line(said, "LastError:")
+            refused = any(word in why.lower() for word in REFUSALS)
+            raise JobError("Invalid" if refused else "Failed", f"rauc install: {why}")
         return {"restart": True, "version": None, "slot": self._status().get("boot_primary")}
 
     def booted_slot(self) -> str:
@@ -77,7 +78,7 @@ class Rauc:
 
     def _ask(self, *arguments: str) -> str:
         for tries_left in reversed(range(STATUS_TRIES)):
-            code, said = _run([*self._command, *arguments], ASK_WITHIN_S, tail=1 << 20, line=False)
+            code, said = _run([*self._command, *arguments], ASK_WITHIN_S, tail=1 << 20, errors=False)
             if code == 0:
                 return said
             if tries_left:
@@ -93,7 +94,8 @@ class Executable:
         self._within_s = settings["install_within_s"] - MARGIN_S
 
     def install(self, path: str, lock: int) -> dict[str, Any]:
-        code, said = _run([*self._command, path], self._within_s, lock)
+        code, text = _run([*self._command, path], self._within_s, lock)
+        said = _last_line(text)
         if code == INVALID:
             raise JobError("Invalid", said or "the installer refuses the image")
         if code not in (RESTART, ACTIVE):
@@ -163,15 +165,15 @@ def _folder(places: dict[str, Any]) -> str:
 
 
 def _run(
-    command: list[str], within_s: float, lock: int | None = None, tail: int = TAIL_BYTES, line: bool = True
+    command: list[str], within_s: float, lock: int | None = None, tail: int = TAIL_BYTES, errors: bool = True
 ) -> tuple[int, str]:
-    """(exit code, last line of output, or all its last `tail` bytes); ended with all its children when it is late."""
+    """(exit code, the last `tail` bytes of output and errors); ended with all that it started when it is late."""
     try:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if line else subprocess.DEVNULL,
+            stderr=subprocess.STDOUT if errors else subprocess.DEVNULL,
             env=ENVIRONMENT,
             cwd="/",
             start_new_session=True,
@@ -197,8 +199,7 @@ def _run(
         process.stdout.close()
     if late:
         raise JobError("Failed", f"{command[0]}: not done within {within_s:.0f} s")
-    text = said.decode(errors="replace")
-    return code, _last_line(text) if line else text
+    return code, said.decode(errors="replace")
 
 
 def _kill(pid: int) -> None:
@@ -207,6 +208,8 @@ def _kill(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _last_line(text: str) -> str:
+def _last_line(text: str, word: str = "") -> str:
+    """The last line with something in it; the last one with `word`, if there is any."""
     lines = [each.strip() for each in text.splitlines() if each.strip()]
+    lines = [each for each in lines if word in each] or lines
     return lines[-1][:LINE_LENGTH] if lines else ""

@@ -176,9 +176,9 @@ def test_the_old_firmware_started_again(version: str) -> None:
     assert update.said() == ["InstallationFailed"]
 
 
-def rebooting(version: str, answer: dict[str, Any] | None = None) -> Update:
+def rebooting(version: str, answer: dict[str, Any] | None = None, **updates: Any) -> Update:
     """Up to the restart; `answer` of the installer."""
-    update = Update(version)
+    update = Update(version, {**UPDATES, **updates})
     update.begin()
     update.download()
     update.done("verify")
@@ -207,7 +207,7 @@ def test_the_installer_says_which_version_to_expect(version: str) -> None:
 @versions2
 def test_slots_tell_what_started(version: str, booted: str, last: str) -> None:
     """Versions do not count then; the boot loader has time to take the slot back that fails at once."""
-    update = rebooting(version, {"slot": "rootfs.1"})
+    update = rebooting(version, {"slot": "rootfs.1"}, installed_after_s=60.0)
     update.restart("1.0")
     update.done("booted_slot", {"slot": booted})
     update.bench.open(version)
@@ -223,7 +223,7 @@ def test_slots_tell_what_started(version: str, booted: str, last: str) -> None:
 
 @versions2
 def test_slots_that_cannot_be_told_leave_the_version(version: str) -> None:
-    update = rebooting(version, {"slot": "rootfs.1"})
+    update = rebooting(version, {"slot": "rootfs.1"}, installed_after_s=60.0)
     update.restart("2.0")
     update.failed("booted_slot", "Failed")
     update.bench.open(version)

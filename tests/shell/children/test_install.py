@@ -228,7 +228,7 @@ def test_rauc_tells_the_slot_that_runs(site: Site, tmp_path: Path) -> None:
     ("words", "code", "text"),
     [
         ({"info": "echo signature verification failed >&2; exit 1"}, "Invalid", "signature verification failed"),
-        ({"install": "echo LastError: Compatible mismatch; exit 1"}, "Invalid", "Compatible mismatch"),
+        ({"install": "echo LastError: Compatible mismatch; echo failed; exit 1"}, "Invalid", "Compatible mismatch"),
         ({"install": "echo LastError: No space left; exit 1"}, "Failed", "No space left"),
     ],
 )

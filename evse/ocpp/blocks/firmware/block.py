@@ -36,8 +36,6 @@ CERTIFICATE_WITHIN_S = 20.0  # the CSMS waits
 VERIFY_WITHIN_S = 600.0
 TRY_WITHIN_S = 3600.0
 SHORT_WITHIN_S = 60.0
-# A boot loader with slots takes new firmware back that fails this soon after the CSMS accepted it.
-CONFIRM_S = 60.0
 # An installation that a power cut or a crash ends is begun so often.
 INSTALLATIONS = 3
 INFO_LENGTH = 500
@@ -322,13 +320,12 @@ class Block:
             self.on_accepted()
 
     def on_accepted(self) -> None:
-        """The CSMS accepted the new firmware's BootNotification. [L01.FR.32 (a)]"""
-        if not self._runs_new:
-            return
-        if self._state.get("slot") is None:
+        """The CSMS accepted the new firmware's BootNotification; a boot loader may still take it back. [L01.FR.32]"""
+        wait_s = self._settings.get("installed_after_s")
+        if self._runs_new and not wait_s:
             self._succeed()
-        elif self._timer is None:
-            self._wake_at(self.ctx.clock.now() + CONFIRM_S)
+        elif self._runs_new and self._timer is None:
+            self._wake_at(self.ctx.clock.now() + wait_s)
 
     # -- ends ------------------------------------------------------------------------------------------------------
 
