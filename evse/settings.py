@@ -232,6 +232,7 @@ FIRMWARE: dict[str, Setting] = {
     "max_bytes": Setting(integer(1, 1 << 36), 1 << 28),
     "min_free_bytes": Setting(integer(0, 1 << 36), 1 << 24),
     "install_within_s": Setting(number(10, 86400), 1800.0),
+    "installed_after_s": Setting(number(0, 86400)),
 }
 
 TRACE: dict[str, Setting] = {

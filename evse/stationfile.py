@@ -249,6 +249,8 @@ class _Reader:
         if len(self._problems) > before or table["security_profile"] is None:
             return
         tls = {name: table.get(name) or self._data["csms"].get(name) for name in ("cert", "key")}
+        if not any(tls.values()):
+            tls = dict.fromkeys(tls, "in the certificate store")
         try:
             Endpoint({**table, **tls, "identity": identity, "subprotocols": table["ocpp_versions"]})
         except UsageError as error:
@@ -292,8 +294,9 @@ class _Reader:
         if station["firmware_file"] is None:
             text = "needs [station] firmware_file, so that the version reported is that of the image which runs"
             self._problem((*path, "installer"), text)
-        if firmware["restart"] is None:
-            firmware["restart"] = "machine" if installer == "rauc" else "station"
+        for name, value, other in (("restart", "machine", "station"), ("installed_after_s", 60.0, 0.0)):
+            if firmware[name] is None:
+                firmware[name] = value if installer == "rauc" else other
 
     def _evses(self, value: Any) -> list[dict[str, Any]]:
         """The EVSEs that the file speaks of, by number."""
