@@ -232,6 +232,28 @@ def test_slots_that_cannot_be_told_leave_the_version(version: str) -> None:
     assert update.said() == ["Installed", "FirmwareUpdated"]
 
 
+def test_a_start_of_the_program_alone_is_no_start_of_the_machine() -> None:
+    """It is asked for again; where it never comes, the update has failed."""
+    update = rebooting("2.0.1", {"slot": "rootfs.1"}, restart="machine")
+    for _ in range(4):
+        update.restart("1.0")
+        update.done("booted_slot", {"slot": "rootfs.0"})
+    update.bench.open("2.0.1")
+    assert update.said()[-1] == "InstallationFailed"
+    assert not update.bench.take_effects("reboot")
+
+
+def test_a_start_of_the_machine_with_the_old_slot_is_a_failure_at_once() -> None:
+    update = rebooting("2.0.1", {"slot": "rootfs.1"}, restart="machine")
+    state = update.bench.journal.state["firmware:update"]
+    assert state["boot"] == "bench"
+    update.bench.engine.keep(**{"firmware:update": {**state, "boot": "the start before"}})
+    update.restart("1.0")
+    update.done("booted_slot", {"slot": "rootfs.0"})
+    update.bench.open("2.0.1")
+    assert update.said()[-1] == "InstallationFailed"
+
+
 @versions
 def test_an_installer_that_needs_no_restart(version: str) -> None:
     update = Update(version)

@@ -15,8 +15,8 @@ heavy parts are jobs of evse/shell/children: verify, firmware_room, download, in
 
 from __future__ import annotations
 
-from evse.clock import parse_timestamp
 from evse.errors import CsmsError
+from evse.ocpp.blocks.firmware.plan import info, is_signed, read, rejected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 EVENT = "FirmwareStatusNotification"
 STATE, PLAN = "firmware:update", "firmware:plan"
 STATION = 0
-# Where the CSMS does not say: tries of the download after the first one, and the seconds between two.
-RETRIES, INTERVAL_S = 3, 20
-MOST_RETRIES, MOST_INTERVAL_S = 19, 86_400
 # Time limits of the jobs; a try of the download, and `install` as the station file says.
 CERTIFICATE_WITHIN_S = 20.0  # the CSMS waits
 VERIFY_WITHIN_S = 600.0
@@ -38,7 +35,8 @@ TRY_WITHIN_S = 3600.0
 SHORT_WITHIN_S = 60.0
 # An installation that a power cut or a crash ends is begun so often.
 INSTALLATIONS = 3
-INFO_LENGTH = 500
+# A start of the machine that does not come is asked for so often once more.
+RESTARTS = 3
 
 
 class Block:
@@ -77,33 +75,14 @@ class Block:
 
     def update(self, request: dict[str, Any]) -> Any:
         """[L01, L02] UpdateFirmware; a new request cancels the one before as long as that is possible."""
-        firmware = request["firmware"]
-        if not self._settings:
-            return _rejected("NotEnabled", "this station has no installer")
-        if not self._is_reachable(firmware["location"]):
-            return _rejected("InvalidURL")
-        try:
-            retrieve_at, install_at = _time(firmware["retrieveDateTime"]), _time(firmware.get("installDateTime"))
-        except ValueError as error:
-            return _rejected("InvalidValue", str(error))
-        certificate, signature = firmware.get("signingCertificate"), firmware.get("signature")
-        signed = bool(certificate or signature)
-        if not signed and not self._settings["unsigned"]:
-            return _rejected("MissingParam", "signingCertificate")
+        schemes = self.ctx.model.members("OCPPCommCtrlr", "FileTransferProtocols") or ()
+        plan, refusal = read(request, self._settings, schemes)
+        if refusal is not None:
+            return refusal
         if self.is_final or self._asked is not None:
-            return _rejected("FwUpdateInProgress")  # [L01.FR.27, L02.FR.18]
-        plan = {
-            "id": request.get("requestId"),
-            "url": firmware["location"],
-            "retrieve_at": retrieve_at,
-            "install_at": install_at,
-            "certificate": certificate,
-            "signature": signature,
-            "attempts": 1 + _bounded(request.get("retries", RETRIES), MOST_RETRIES),
-            "interval_s": _bounded(request.get("retryInterval", INTERVAL_S), MOST_INTERVAL_S),
-        }
-        if not signed:
-            return {"status": self._accept(plan, False)}
+            return rejected("FwUpdateInProgress")  # [L01.FR.27, L02.FR.18]
+        if not is_signed(plan):
+            return {"status": self._accept(plan)}
         return self._check_certificate(plan)  # [L01.FR.21]
 
     def update_unsigned(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +96,7 @@ class Block:
 
     def publish(self, request: dict[str, Any]) -> dict[str, Any]:
         """[L03] Publishing is a Local Controller's."""
-        return _rejected("UnsupportedRequest", "this is no Local Controller")
+        return rejected("UnsupportedRequest", "this is no Local Controller")
 
     def unpublish(self, request: dict[str, Any]) -> dict[str, Any]:
         """[L04.FR.03]"""
@@ -136,12 +115,6 @@ class Block:
 
     # -- asking and cancelling -------------------------------------------------------------------------------------
 
-    def _is_reachable(self, url: str) -> bool:
-        """Whether the address has a scheme that the station speaks, and names a host."""
-        scheme, separator, rest = url.partition("://")
-        schemes = self.ctx.model.members("OCPPCommCtrlr", "FileTransferProtocols") or ()
-        return bool(separator) and scheme.upper() in schemes and rest[:1] not in ("", "/", "?", "#")
-
     def _check_certificate(self, plan: dict[str, Any]) -> Any:
         if not plan["certificate"]:
             return self._bad_certificate("InvalidCertificate", "there is none")
@@ -150,12 +123,12 @@ class Block:
         def checked(_: Any, error: CsmsError | None) -> None:
             self._asked = None
             if error is None:
-                later.set({"status": self._accept(plan, True)})
+                later.set({"status": self._accept(plan)})
             elif error.code in ("InvalidCertificate", "RevokedCertificate"):
                 later.set(self._bad_certificate(error.code, error.detail))
             else:
                 self.ctx.log.error("a certificate could not be checked", why=str(error))
-                later.set(_rejected("InternalError"))
+                later.set(rejected("InternalError"))
 
         request = {"certificate": plan["certificate"], "utc": self.ctx.clock.utc()}
         self.ctx.job("verify", request, checked, within_s=CERTIFICATE_WITHIN_S)
@@ -164,14 +137,18 @@ class Block:
     def _bad_certificate(self, status: str, why: str) -> dict[str, Any]:
         """[L01.FR.02, L01.FR.22; whitepaper L01.FR.25]"""
         self._security_event("InvalidFirmwareSigningCertificate", why)
-        return {"status": status, "statusInfo": _info(status, why)}
+        return {"status": status, "statusInfo": info(status, why)}
 
-    def _accept(self, plan: dict[str, Any], signed: bool) -> str:
+    def _accept(self, plan: dict[str, Any]) -> str:
         """Begins an update; the answer's status. [L01.FR.24]"""
         cancelled = self._phase in ("Scheduled", "Downloading", "Verifying", "Waiting")
         self._rest()
         self._plan = plan
-        self._state = {"id": plan["id"], "signed": signed, "file": f"firmware/{self.ctx.random(4).hex()}.image"}
+        self._state = {
+            "id": plan["id"],
+            "signed": is_signed(plan),
+            "file": f"firmware/{self.ctx.random(4).hex()}.image",
+        }
         if self._is_due(plan["retrieve_at"]):
             self._tell("Downloading", "Downloading", keep={PLAN: plan})
         else:
@@ -282,6 +259,7 @@ class Block:
             keep={"boot:reason": "FirmwareUpdate"},
             version=answer.get("version"),
             slot=answer.get("slot"),
+            boot=self.ctx.clock.boot,
         )
         self._restart()
 
@@ -312,16 +290,31 @@ class Block:
         self._job = self.ctx.job("booted_slot", {}, told, within_s=SHORT_WITHIN_S)
 
     def _found(self, new: bool) -> None:
-        if not new:
+        if not new and not self._is_early():
             self._fail("InstallationFailed", "Unspecified", "the firmware from before the update started")
+        if not new:
             return
         self._runs_new = True
         if self.ctx.online:
             self.on_accepted()
 
+    def _is_early(self) -> bool:
+        """Whether only this program was started again, where the machine was to be: asks once more, a few times."""
+        state = self._state
+        if self._settings.get("restart") != "machine" or state.get("boot") != self.ctx.clock.boot:
+            return False
+        asked = state.get("asked", 0) + 1
+        if asked > RESTARTS:
+            return False
+        self.ctx.log.error("the machine was not started again to activate the firmware", asked=asked)
+        state["asked"] = asked
+        self.ctx.keep(**{STATE: state})
+        self._restart()
+        return True
+
     def on_accepted(self) -> None:
         """The CSMS accepted the new firmware's BootNotification; a boot loader may still take it back. [L01.FR.32]"""
-        wait_s = self._settings.get("installed_after_s")
+        wait_s: float = self._settings.get("installed_after_s") or 0.0
         if self._runs_new and not wait_s:
             self._succeed()
         elif self._runs_new and self._timer is None:
@@ -341,7 +334,7 @@ class Block:
         self.ctx.log.error("the firmware update failed", status=status, why=why)
         self._rest()
         self._state = {name: self._state[name] for name in ("id", "signed")}
-        self._tell(status, "Failed", keep={PLAN: None}, info=_info(reason, why))
+        self._tell(status, "Failed", keep={PLAN: None}, why=info(reason, why))
         if status == "InvalidSignature":
             self._security_event("InvalidFirmwareSignature", why)  # [L01.FR.03]
         self._clean()
@@ -371,12 +364,12 @@ class Block:
         status: str,
         phase: str | None,
         keep: dict[str, Any] | None = None,
-        info: dict[str, Any] | None = None,
+        why: dict[str, Any] | None = None,
         **facts: Any,
     ) -> None:
         """A new status and phase, as one journal line; without a phase the update is over. [L01.FR.01, L01.FR.10]"""
         state = {**self._state, **facts, "status": status, "phase": phase}
-        row = [status, state["id"], state["signed"], info] if info else [status, state["id"], state["signed"]]
+        row = [status, state["id"], state["signed"], *([why] if why else ())]
         self._state = {} if phase is None else state
         kept = {STATE: self._state, **(keep or {})} if phase else {STATE: None, PLAN: None}
         self.ctx.record(self, EVENT, row, keep=kept)
@@ -395,10 +388,8 @@ class Block:
 
     def _is_due(self, at: float | None) -> bool:
         """Whether a time has come; if not, the timer is set. While UTC is unknown none has come."""
-        if at is None:
-            return True
         utc = self.ctx.clock.utc()
-        if utc is not None and utc >= at:
+        if at is None or (utc is not None and utc >= at):
             return True
         self._wake_at(None if utc is None else self.ctx.clock.now() + at - utc)
         return False
@@ -448,21 +439,3 @@ class Block:
             self._go_on()
 
     on_stopped = on_transaction_ended = on_connection_timeout = on_unplugged = on_clock_changed = _look
-
-
-def _time(text: str | None) -> float | None:
-    """UTC seconds. Raises ValueError."""
-    return None if text is None else parse_timestamp(text)
-
-
-def _bounded(value: int, most: int) -> int:
-    return max(0, min(value, most))
-
-
-def _info(reason: str, why: str) -> dict[str, Any]:
-    """StatusInfoType, with a code of the appendix "reason codes"."""
-    return {"reasonCode": reason, "additionalInfo": why[:INFO_LENGTH]} if why else {"reasonCode": reason}
-
-
-def _rejected(reason: str, why: str = "") -> dict[str, Any]:
-    return {"status": "Rejected", "statusInfo": _info(reason, why)}
