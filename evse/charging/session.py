@@ -186,6 +186,9 @@ class ChargingController:
             tell(("reading", (self.metering.values, self.metering.signed)))
             self._watch_current()
             self.metering.taken()
+            if self.state == "idle" and not self._busy:  # nobody is there: it is told, and nothing follows from it
+                self._run()
+                return
         elif event == "contactor":
             self.phases.contactor(values[0])
             if values[0] != self.closed:
@@ -230,12 +233,11 @@ class ChargingController:
 
     def _watch_current(self) -> None:
         """A vehicle that draws more than the offer for long is cut off."""
-        now = self._clock.now()
         if not self.closed or not self.offered_a or self.metering.peak_a() <= self.offered_a * 1.1 + 0.5:
             self._over_when = None
         elif self._over_when is None:
-            self._over_when = now
-        elif now - self._over_when >= OVERCURRENT_S:
+            self._over_when = self._clock.now()
+        elif self._clock.now() - self._over_when >= OVERCURRENT_S:
             self.faults.find("OverCurrentFailure", f"{self.metering.peak_a():g} A drawn, {self.offered_a:g} A offered")
 
     def _silent(self, silent: bool) -> None:
@@ -269,14 +271,15 @@ class ChargingController:
         """Runs until nothing is left to do; what is commanded or reported meanwhile joins the queue."""
         self._busy = True
         try:
-            while self._dirty or self._edges:
-                self._dirty = False
-                if self._edges:
-                    self._enter(*self._edges.popleft())
-                self._settle()
-                if self._dirty:  # the site's answer to a new demand
-                    continue
-                self._set_outputs()
+            while self._dirty or self._edges or self._facts:
+                if self._dirty or self._edges:
+                    self._dirty = False
+                    if self._edges:
+                        self._enter(*self._edges.popleft())
+                    self._settle()
+                    if self._dirty:  # the site's answer to a new demand
+                        continue
+                    self._set_outputs()
                 while self._facts:
                     fact, values = self._facts.popleft()
                     self._emit(fact, self.id, *values)

@@ -34,14 +34,17 @@ _UNITS = (
     ("Power.Factor", ""), ("Power", "W"), ("Current", "A"), ("Voltage", "V"), ("Frequency", "Hz"), ("SoC", "Percent"),
     ("Temperature", "Celsius"), ("RPM", "RPM"),
 )  # fmt: skip
+_known: dict[str, str] = {}  # units found, of what is in MEASURANDS
 
 
 def unit(measurand: str) -> str:
     """Unit in which the station gives a measurand, "" if it has none or is not known."""
-    for beginning, unit in _UNITS:
-        if measurand.startswith(beginning):
-            return unit
-    return ""
+    found = _known.get(measurand)
+    if found is None:
+        found = next((unit for beginning, unit in _UNITS if measurand.startswith(beginning)), "")
+        if measurand in MEASURANDS:
+            _known[measurand] = found
+    return found
 
 
 def exact(value: float) -> int | float:

@@ -37,7 +37,7 @@ class Channel:
         except OSError as problem:
             raise ChannelError("lost", problem.strerror or str(problem)) from None
 
-    def write(self, data: bytearray) -> int:
+    def write(self, data: bytes | bytearray) -> int:
         """How many bytes of the beginning of `data` were taken; the rest must be offered again, more may follow it."""
         try:
             return self.socket.send(data)

@@ -120,17 +120,23 @@ class Connection:
             if self.state != "closing":  # else it follows on the goodbye
                 self._now()
 
-    def send(self, text: str) -> bool:
-        """Sends a message; False if the connection is not open, or ends because the CSMS does not read what is sent."""
+    def send(self, *texts: str) -> bool:
+        """Sends messages, those given at once in one piece.
+
+        False if the connection is not open, or ends because the CSMS does not read what is sent.
+        """
         if self.state != "open" or self._websocket is None:
             return False
-        frame = self._websocket.text(text)
-        if self._out and len(self._out) + len(frame) > self._setting("max_unsent_bytes"):
+        data = b""
+        for text in texts:
+            data += self._websocket.text(text)
+        if self._out and len(self._out) + len(data) > self._setting("max_unsent_bytes"):
             self._end(f"the CSMS does not read: {len(self._out)} bytes wait to be sent")
             return False
         if self._trace is not None:
-            self._trace("out", text)
-        return self._write(frame)
+            for text in texts:
+                self._trace("out", text)
+        return self._write(data)
 
     def close(self, code: int = 1000, reason: str = "", reconnect: bool = False) -> None:
         """Says goodbye and closes; then stays idle, or with `reconnect` connects again after the back-off."""
@@ -255,9 +261,10 @@ class Connection:
             getattr(self, "_got_" + event[0])(*event[1:])
             if websocket is not self._websocket:
                 return  # closed by what the event led to
-        self._write(websocket.outgoing())
-        if websocket is not self._websocket:
-            return
+        if owed := websocket.outgoing():
+            self._write(owed)
+            if websocket is not self._websocket:
+                return
         if not websocket.assembling:
             self._cancel_assembly()
         elif self._assembly is None:
@@ -320,6 +327,14 @@ class Connection:
 
     def _write(self, data: bytes) -> bool:
         """Sends now what can be sent, the rest when there is room; False if the connection turned out to be lost."""
+        if data and not self._out:
+            try:
+                data = data[self.channel.write(data) :]
+            except ChannelError as problem:
+                self._broken(problem)
+                return False
+            if not data:
+                return True
         self._out += data
         return self._writing or self._flush()
 

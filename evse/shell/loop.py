@@ -206,9 +206,8 @@ class Loop:
                 if handle is not None and mask & ~deaf:
                     self._run(handle)
         now = self.time()
-        due = Handle(self._timers.run, (now,))
         while (when := self._timers.next()) is not None and when <= now:
-            self._run(due)  # again after a timer that raised: it is out of the heap, the others are not
+            self._run(Handle(self._timers.run, (now,)))  # again after a timer that raised: it is out of the heap, the others are not
             ready.append((0, 0))
         soon, self._soon = self._soon, []
         for handle in soon:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # What is journaled without being synced at once reaches the disk within this time.
 GROUP_COMMIT_S = 1.5
+# Marks of delivery wait for the next line that is synced, so long at most: a cut before costs a second delivery.
+MARKS_COMMIT_S = 120.0
 # A timer this late, or a queue this long, means that a part hangs.
 OVERDUE_S = 10.0
 # Steps of the machine's clock below this are the slow corrections of NTP.
@@ -30,13 +32,13 @@ class Runner:
     """One engine, or none in standalone mode, on one loop.
 
     effects     name -> callable that carries it out; an effect without one is logged as an error
-    send        takes each frame for the CSMS
+    send        takes the frames for the CSMS that are ready at the same time
     utc         the machine's clock: the engine is told when somebody set it
     """
 
     __slots__ = (
         "engine", "effects", "send", "_loop", "_clock", "_timers", "_journal", "_log", "_inbox", "_pumping", "_soon",
-        "_timer", "_when", "_commit", "_utc", "_skew_s",
+        "_timer", "_when", "_commit", "_marks", "_marked_when", "_utc", "_skew_s",
     )  # fmt: skip
 
     def __init__(
@@ -51,7 +53,7 @@ class Runner:
     ) -> None:
         self.engine = engine
         self.effects: dict[str, Callable[..., Any]] = {}
-        self.send: Callable[[str], Any] | None = None
+        self.send: Callable[..., Any] | None = None
         self._loop = loop
         self._clock = clock
         self._timers = timers
@@ -63,6 +65,8 @@ class Runner:
         self._timer: Any = None
         self._when: float | None = None
         self._commit: Any = None
+        self._marks: Any = None
+        self._marked_when: float | None = None  # since then marks of delivery are not synced
         self._utc = utc
         self._skew_s = utc() - clock.now()
 
@@ -106,10 +110,11 @@ class Runner:
         engine = self.engine
         if engine is None:
             return
-        while engine.frames:
-            frame = engine.frames.popleft()
+        if engine.frames:
+            frames = list(engine.frames)
+            engine.frames.clear()
             if self.send is not None:
-                self.send(frame)
+                self.send(*frames)
         while engine.effects:
             name, *args = engine.effects.popleft()
             self.effect(name, *args)
@@ -129,8 +134,16 @@ class Runner:
                 self._timer.cancel()
             self._when = when
             self._timer = self._loop.call_later(max(0.0, when - self._clock.now()), self._due)
-        if self._journal is not None and self._journal.unsynced and self._commit is None:
-            self._commit = self._loop.call_later(GROUP_COMMIT_S, self.commit)
+        journal = self._journal
+        if journal is None or not journal.unsynced:
+            self._marked_when = None
+        elif not journal.marks_only:
+            if self._commit is None:
+                self._commit = self._loop.call_later(GROUP_COMMIT_S, self.commit)
+        elif self._marked_when is None:
+            self._marked_when = self._clock.now()
+            if self._marks is None:
+                self._marks = self._loop.call_later(MARKS_COMMIT_S, self._commit_marks)
 
     def _due(self) -> None:
         self._timer = self._when = None
@@ -139,6 +152,17 @@ class Runner:
         else:
             self._inbox.append((self._timers.run, (self._clock.now(),)))
         self.pump()
+
+    def _commit_marks(self) -> None:
+        """One timer for all marks: it sleeps until the oldest has waited long enough."""
+        self._marks = None
+        if self._marked_when is None:
+            return
+        left_s = self._marked_when + MARKS_COMMIT_S - self._clock.now()
+        if left_s > 0:
+            self._marks = self._loop.call_later(left_s, self._commit_marks)
+        else:
+            self.commit()
 
     def commit(self) -> None:
         """Brings what was journaled to the disk."""
@@ -161,7 +185,7 @@ class Runner:
 
     def close(self) -> None:
         """Forgets the timers of the loop; may be called twice."""
-        for handle in (self._soon, self._timer, self._commit):
+        for handle in (self._soon, self._timer, self._commit, self._marks):
             if handle is not None:
                 handle.cancel()
-        self._soon = self._timer = self._when = self._commit = None
+        self._soon = self._timer = self._when = self._commit = self._marks = None

@@ -136,7 +136,7 @@ class TlsChannel(Channel):
         except OSError as problem:
             raise self._explained(problem) from None
 
-    def write(self, data: bytearray) -> int:
+    def write(self, data: bytes | bytearray) -> int:
         try:
             size: int = self._tls.write(data)
             return size

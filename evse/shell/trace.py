@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 KEPT_CHARACTERS = 2048
 OPEN_CALLS = 64
 MASK = "***"
-# Variables and keys whose values are passwords.
+# Variables and keys whose values are passwords, and what their names have in common.
 PASSWORDS = ("BasicAuthPassword", "AuthorizationKey", "basicAuthPassword", "apnPassword", '"password"')
+HINTS = ("assword", "AuthorizationKey")
 
 
 class Trace:
@@ -69,7 +70,7 @@ class Trace:
         elif kind in "345" and (call := self._calls.pop((other, id), None)) is not None:
             action = call[0]
             ms = round((now - call[1]) * 1000, 1)
-        if any(word in text for word in PASSWORDS):
+        if (HINTS[0] in text or HINTS[1] in text) and any(word in text for word in PASSWORDS):
             text = _masked(text)
         at = self._clock.utc()
         self._ring.append((at, direction, action, ms, text[:KEPT_CHARACTERS]))

@@ -51,7 +51,7 @@ class Journal:
     __slots__ = (
         "state", "pending", "last_seq", "done_seq", "corrupt", "identity",
         "_files", "_log", "_segment_bytes", "_limit_bytes", "_droppable",
-        "_head", "_places", "_head_bytes", "_noted", "_loose", "_thinned", "_odd",
+        "_head", "_next", "_places", "_head_bytes", "_noted", "_loose", "_thinned", "_odd", "_marks_only",
     )  # fmt: skip
 
     def __init__(
@@ -74,10 +74,12 @@ class Journal:
         self.identity = ""
         self.pending = self.last_seq = self.done_seq = self.corrupt = 0
         self._head: tuple[int, Any] | None = None
+        self._next: tuple[int, Any, Segment, int] | None = None  # the event behind the head, its place, while it is new
         # Size of the active segment's head; `done_seq` as it is written; events since the last sync; number of the
         # segment thinned last; whether the next droppable event stays.
         self._head_bytes = self._noted = self._loose = self._thinned = 0
         self._odd = True
+        self._marks_only = False  # nothing is unsynced but marks of delivery
         self._files = Segments(directory, fs, log)
         self._recover()
 
@@ -90,6 +92,11 @@ class Journal:
     def unsynced(self) -> bool:
         """True while something is written that a power cut could take: call `sync()` within a few seconds."""
         return self._files.unsynced
+
+    @property
+    def marks_only(self) -> bool:
+        """True where a power cut would take no more than marks of delivery: events would be delivered once more."""
+        return self._marks_only
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -117,6 +124,8 @@ class Journal:
             if self.done_seq == seq - 1:  # nothing else waits: no need to read it back
                 self._head = seq, event
                 self._places[1] = self._places[2] = seq, segment, segment.size
+            elif self.done_seq == seq - 2:  # it comes next
+                self._next = seq, event, segment, segment.size
         elif fields:
             self._append(fields, durable)
         elif durable:
@@ -137,6 +146,12 @@ class Journal:
             self.pending = max(0, self.pending - self._count(seq))
             self.done_seq = seq
             self._head = None
+            if self._next is not None:
+                number, event, *place = self._next
+                self._next = None
+                if number == seq + 1:
+                    self._head = number, event
+                    self._places[1] = self._places[2] = number, *place
             self._forget_delivered()
         if fields or self.done_seq != self._noted:
             self._append(fields, durable)
@@ -150,6 +165,7 @@ class Journal:
             self._rewrite(self._files.all[-1:])
         elif self.unsynced:
             self._files.sync()
+        self._marks_only = True
 
     def close(self) -> None:
         """Syncs and closes. Idempotent. Raises StoreError (closed all the same)."""
@@ -173,12 +189,14 @@ class Journal:
             self._rewrite(self._files.all[-1:])
         if self._files.all[-1].size - self._head_bytes + sum(map(len, fields)) > self._segment_bytes:
             self._roll()
+        only_mark = not fields
         if self.done_seq != self._noted:
             fields.insert(0, f'"done":{self.done_seq}')
         if self.unsynced:
             fields.append('"group":1')
+        marks_only, self._marks_only = durable or (only_mark and self._marks_only), False
         self._files.append(frame("{" + ",".join(fields) + "}"), durable)
-        self._noted = self.done_seq
+        self._noted, self._marks_only = self.done_seq, marks_only
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -226,6 +244,7 @@ class Journal:
 
     def _rewind(self) -> None:
         """Forgets the known places (the start, behind the head, behind the last read): segments have changed."""
+        self._next = None
         self._places = [(0, self._files.all[0], 0)] * 3
 
     def _damage(self, segment: Segment, offset: int) -> None:

@@ -42,6 +42,8 @@ class Meter(Device):
         self._since = 0.0
         self._due = 0.0
         self._tick: Any = None
+        self._said: tuple[Any, ...] = ()  # what the latest reading was made of, and the reading
+        self._reading: dict[tuple[str, str | None], float] = {}
 
     def start(self, loop: Any, report: Any) -> None:
         super().start(loop, report)
@@ -92,10 +94,11 @@ class Meter(Device):
         if self.outlet.loop is None:
             return
         now = self.outlet.loop.time()
-        energy_wh = self._power_w() * (now - self._since) / 3600
+        if self._current_a:
+            energy_wh = self._power_w() * (now - self._since) / 3600
+            self.register_wh += energy_wh
+            self.outlet.vehicle.charged_wh += energy_wh
         self._since = now
-        self.register_wh += energy_wh
-        self.outlet.vehicle.charged_wh += energy_wh
 
     def _speak(self) -> None:
         if not self.silent and self._report is not None:
@@ -103,7 +106,15 @@ class Meter(Device):
             self.report("reading", self._values(), self._signature())
 
     def _values(self) -> dict[tuple[str, str | None], float]:
+        """The reading; the same object as before where nothing has changed."""
         vehicle = self.outlet.vehicle
+        made_of = (
+            self.register_wh, self._current_a, self._phases, self.powered,
+            vehicle.offer_a, vehicle.plugged, vehicle.charged_wh,
+        )  # fmt: skip
+        if made_of == self._said:
+            return self._reading
+        self._said = made_of
         voltage_v = VOLTAGE_V if self.powered else 0.0
         values: dict[tuple[str, str | None], float] = {
             _REGISTER: self.register_wh,
@@ -120,6 +131,7 @@ class Meter(Device):
             values[voltage] = voltage_v
             values[current] = self._current_a if index < self._phases else 0.0
             values[power] = values[current] * voltage_v
+        self._reading = values
         return values
 
     def _signature(self) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ import pytest
 
 from evse.clock import Clock, Timers
 from evse.errors import StoreError, UsageError
-from evse.shell.runner import GROUP_COMMIT_S, OVERDUE_S, Runner
+from evse.shell.runner import GROUP_COMMIT_S, MARKS_COMMIT_S, OVERDUE_S, Runner
 from tests.support.fakeloop import FakeLoop
 
 
@@ -32,6 +32,7 @@ class Engine:
 class Journal:
     def __init__(self) -> None:
         self.unsynced = False
+        self.marks_only = False
         self.syncs = 0
         self.broken = False
 
@@ -154,6 +155,23 @@ def test_samples_are_committed_in_groups_within_two_seconds(bench: Bench) -> Non
     bench.loop.advance(GROUP_COMMIT_S)
     assert bench.journal.syncs == 1
     bench.loop.advance(10)
+    assert bench.journal.syncs == 1
+
+
+def test_marks_of_delivery_wait_for_the_next_line_but_not_for_ever(bench: Bench) -> None:
+    bench.journal.unsynced = bench.journal.marks_only = True
+    bench.runner.pump()
+    bench.loop.advance(MARKS_COMMIT_S / 2)
+    bench.journal.unsynced = False  # something else was synced
+    bench.runner.pump()
+    bench.journal.unsynced = True
+    bench.runner.pump()
+    bench.loop.advance(MARKS_COMMIT_S - 1)
+    assert bench.journal.syncs == 0
+    bench.loop.advance(1)
+    assert bench.journal.syncs == 1
+    bench.runner.pump()
+    bench.loop.advance(2 * MARKS_COMMIT_S)
     assert bench.journal.syncs == 1
 
 

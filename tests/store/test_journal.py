@@ -432,9 +432,10 @@ def test_a_block_that_breaks_while_running_does_not_stop_the_queue() -> None:
     log = Logbook()
     journal = opened(fs, log)
     journal.write("delivered")
+    journal.write("delivered too")
     journal.write("a")
     journal.write("b")
-    journal.done(1)
+    journal.done(2)
     fs.fault = lambda call, path: errno.EIO if call == "pread" else None
     assert journal.head() is None and journal.pending == 0
     assert "journal: damaged line skipped, data lost" in log.texts("error")
@@ -454,13 +455,14 @@ def test_a_file_that_cannot_be_opened_is_a_store_error_and_nothing_is_skipped() 
     fs = PowerCutFS()
     journal = opened(fs)
     journal.write("delivered")
+    journal.write("delivered too")
     journal.write("a")
-    journal.done(1)
+    journal.done(2)
     fs.fault = lambda call, path: errno.EMFILE if call == "open" else None
     with pytest.raises(StoreError, match=r"cannot read .*00000001\.log: Too many open files"):
         journal.head()
     fs.fault = None
-    assert (journal.head(), journal.pending) == ((2, "a"), 1)
+    assert (journal.head(), journal.pending) == ((3, "a"), 1)
 
 
 def test_a_disk_full_at_the_start_is_logged_and_the_journal_opens() -> None:
@@ -665,5 +667,37 @@ def test_an_event_that_nothing_waits_before_is_not_read_back() -> None:
     assert journal.head() is None
     journal.write("b")
     journal.write("c")
+    journal.write("d")
+    fs.fault = lambda call, path: errno.EIO if call == "pread" else None
     journal.done(4)
-    assert journal.head() == (5, "c")
+    assert journal.head() == (5, "c"), "the one behind the head is kept too"
+    fs.fault = None
+    journal.done(5)
+    assert journal.head() == (6, "d")
+
+
+def test_what_a_cut_would_take_is_told_marks_of_delivery_apart() -> None:
+    journal = opened(PowerCutFS())
+    journal.write("a")
+    journal.write("b")
+    journal.done(1)
+    assert journal.unsynced and journal.marks_only
+    journal.write("c", durable=False)
+    assert journal.unsynced and not journal.marks_only
+    journal.done(2)
+    assert not journal.marks_only
+    journal.sync()
+    journal.done(3)
+    assert journal.unsynced and journal.marks_only
+    journal.write(keep={"k": 1}, durable=False)
+    assert not journal.marks_only
+
+
+def test_an_event_whose_line_may_be_lost_is_no_mark_of_delivery() -> None:
+    fs = PowerCutFS()
+    journal = opened(fs)
+    journal.write("a")
+    fs.fault = lambda call, path: errno.EIO if call == "write" else None
+    with pytest.raises(StoreError):
+        journal.write("b")
+    assert journal.unsynced and not journal.marks_only
