@@ -73,6 +73,30 @@ def test_TC_CP_V16_073_update_charge_point_password(tmp_path: Path) -> None:
         wait_connected(csms)
 
 
+def test_TC_CP_V16_083_upgrade_security_profile(tmp_path: Path, root: Certificate) -> None:
+    """ChangeConfiguration of SecurityProfile to a higher one: Accepted, then a new connection by it; it is kept.
+
+    From 1 to 2, the prerequisites being there. [whitepaper A05.FR.05]-[A05.FR.07]
+    """
+    serving = Certificate("csms", root, names=("127.0.0.1",)).server(tmp_path)
+    with CsmsThread(versions=["1.6"], passwords={IDENTITY: OLD}) as csms:
+        settings = {"security_profile": 1, "password": OLD, "ca": str(tmp_path / "root.pem")}
+        with station(tmp_path, csms.url, **settings) as under_test:
+            wait_connected(csms)
+            before = csms.now.connections[IDENTITY]
+            answer = csms.call(IDENTITY, "ChangeConfiguration", {"key": "SecurityProfile", "value": "2"})
+            assert answer == {"status": "Accepted"}
+            csms.run(csms.now.stop)
+            csms.run(csms.now.start, port=csms.now.port, tls=serving)
+            under_test.wait(lambda: csms.now.connections.get(IDENTITY) not in (None, before))
+            (key,) = csms.call(IDENTITY, "GetConfiguration", {"key": ["SecurityProfile"]})["configurationKey"]
+            assert key["value"] == "2"
+            under_test.kill()
+            csms.now.messages.clear()
+            under_test.start()
+            wait_connected(csms)
+
+
 def test_TC_CP_V16_085_basic_authentication(tmp_path: Path) -> None:
     """Profile 1: user name and password are in the request; the CSMS refuses it with another password."""
     with CsmsThread(versions=["1.6"], passwords={IDENTITY: NEW}) as csms:

@@ -652,3 +652,29 @@ def test_on_the_stations_own_loop() -> None:
     assert station.texts == ["A"] and station.state == "idle"
     server.close()
     loop.close()
+
+
+# Interfaces
+
+
+def test_the_connection_comes_from_the_address_of_its_interface(
+    loop: FakeLoop, server: Server, station: Station
+) -> None:
+    peer = opened(loop, server, station, interface="127.0.0.7")
+    assert peer.socket.getpeername()[0] == "127.0.0.7"
+
+
+def test_the_connection_goes_through_its_device(loop: FakeLoop, server: Server, station: Station) -> None:
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo\0")
+    except PermissionError:
+        pytest.skip("this kernel lets nobody but root choose a device")
+    opened(loop, server, station, interface="lo")
+
+
+@pytest.mark.parametrize("interface", ["nonsense0", "192.0.2.1", "::1"])
+def test_an_interface_that_is_not_there(loop: FakeLoop, server: Server, station: Station, interface: str) -> None:
+    words = failed(loop, station, server.url, interface=interface)
+    assert f"the network interface cannot be used ({interface}: " in words and "[csms.interfaces]" in words
+    assert server.peers == []

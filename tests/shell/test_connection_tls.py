@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,38 @@ def test_old_versions_and_foreign_suites(site: Site) -> None:
     server.tls.set_ciphers("ECDHE-ECDSA-CHACHA20-POLY1305")
     assert "no TLS cipher suite in common" in site.failed(server)
     assert site.event() == "InvalidTLSCipherSuite"
+
+
+# A clock that was never set
+
+
+@pytest.mark.parametrize("public", [False, True], ids=["_ssl", "ssl"])
+@pytest.mark.parametrize(
+    ("days", "floor_days", "fine"),
+    [((-10, 10), -5, True), ((5, 10), -5, True), ((-10, -6), -5, False), ((-10, -4), -5, True)],
+    ids=["valid", "not yet valid", "expired before", "expired since"],
+)
+def test_a_clock_that_was_never_set(
+    site: Site, days: tuple[int, int], floor_days: int, fine: bool, public: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what had expired by the last time that is known is refused; nothing of HTTP is sent to it."""
+    if public:
+        monkeypatch.setattr("evse.shell.tls._lean", None)
+    certificate = Certificate("127.0.0.1", site.root, names=("127.0.0.1",), days=days)
+    server = site.server(certificate)
+    floor_s = time.time() + floor_days * 86_400
+    settings = {"security_profile": 2, "password": "p" * 16, "ca": site.ca, "clock_floor_s": floor_s}
+    if fine:
+        opened(site.loop, server, site.station, **settings)
+        return
+    assert "has expired" in site.failed(server, **settings)
+    assert site.event() == "InvalidCsmsCertificate"
+    site.loop.until(lambda: server.peers[0].ended)
+    assert server.peers[0].heard == b""
+
+
+def test_an_expired_root_is_refused_though_the_clock_was_never_set(site: Site) -> None:
+    old = Certificate("Old", ca=True, days=(-30, -20))
+    ca = site.file("old.pem", old)
+    server = site.server(Certificate("127.0.0.1", old, names=("127.0.0.1",), days=(-30, 30)))
+    assert "has expired" in site.failed(server, ca=ca, clock_floor_s=time.time() - 86_400)

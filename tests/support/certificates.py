@@ -28,13 +28,21 @@ class Certificate:
         days: tuple[int, int] = (-1, 30),
         key: str = "ec",
         organization: str = "Example",
+        path_length: int | None = None,
+        extensions: tuple[tuple[x509.ExtensionType, bool], ...] = (),
+        signer: Certificate | None = None,
     ) -> None:
-        """`days` are the beginning and the end of its life, from now. `names` become the subjectAltName."""
+        """`days` are the beginning and the end of its life, from now. `names` become the subjectAltName.
+
+        `key`: "ec", "ec192" or "rsa2048". `extensions`: more of them, each with whether it is critical. `signer`: whose
+        key signs it, if that is not the issuer's.
+        """
         self.key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
         if key[:3] == "rsa":
             self.key = rsa.generate_private_key(65537, int(key[3:]))
         else:
-            self.key = ec.generate_private_key(ec.SECP256R1())
+            self.key = ec.generate_private_key(ec.SECP192R1() if key == "ec192" else ec.SECP256R1())
+        self.issuer = issuer
         now = datetime.datetime.now(datetime.UTC)
         subject = x509.Name(
             [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization), x509.NameAttribute(NameOID.COMMON_NAME, name)]
@@ -47,12 +55,15 @@ class Certificate:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now + days[0] * DAY)
             .not_valid_after(now + days[1] * DAY)
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
         )
         if names:
             alternatives = x509.SubjectAlternativeName([_name(text) for text in names])
             builder = builder.add_extension(alternatives, critical=False)
-        self.certificate: x509.Certificate = builder.sign((issuer or self).key, hashes.SHA256())
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical)
+        key_of = signer or issuer or self
+        self.certificate: x509.Certificate = builder.sign(key_of.key, hashes.SHA256())  # type: ignore[arg-type]
         self.chain = [self.certificate]
         if issuer is not None:
             self.chain += [one for one in issuer.chain if one.issuer != one.subject]

@@ -17,13 +17,17 @@ SILENT.propagate = False
 
 
 class Peer:
-    """One accepted connection; `texts` are the messages received, `ended` is set when the other side has gone."""
+    """One accepted connection; `texts` are the messages received, `ended` is set when the other side has gone.
+
+    `heard` is the beginning of what was received, without TLS.
+    """
 
     def __init__(self, server: Server, sock: socket.socket) -> None:
         self.server = server
         self.socket = sock
         self.texts: list[str] = []
         self.pongs: list[bytes] = []
+        self.heard = b""
         self.request: Any = None
         self.ended = False
         self.reading = True
@@ -46,6 +50,7 @@ class Peer:
             return
         except OSError:
             data = b""
+        self.heard = (self.heard + data)[:4096]
         if not data:
             self.close()
         elif self.server.raw is not None:

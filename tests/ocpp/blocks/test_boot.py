@@ -89,6 +89,45 @@ def test_b10_fr_10_a_connection_to_another_network_profile_registers_again(versi
     assert len(bench.settle()) == (2 if version == "1.6" else 1), "the other CSMS knows no status"
 
 
+@versions
+@pytest.mark.parametrize("before", ["Heartbeat", "SecurityEventNotification"])
+def test_b01_fr_10_a_csms_that_has_forgotten_the_station_is_told_again(version: str, before: str) -> None:
+    """SecurityError to a call: the station registers again, says its statuses, and what was refused is not lost."""
+    bench = Bench()
+    bench.connect(version, interval_s=300)
+    bench.advance(299)
+    if before == "Heartbeat":
+        bench.advance(1)
+    else:
+        bench.engine.block("security").event("TamperDetectionActivated")
+        bench.engine.pump()
+        bench.advance(0)
+    refused = bench.expect(before)
+    bench.refuse("SecurityError", "who are you?")
+    assert not bench.engine.online
+    bench.expect("BootNotification")
+    bench.quiet()
+    bench.answer({"status": "Accepted", "currentTime": bench.utc_text(), "interval": 300})
+    said = bench.settle()
+    assert "StatusNotification" in [action for action, _ in said]
+    if before != "Heartbeat":
+        assert (before, refused) in said
+
+
+@versions
+def test_b01_fr_10_security_error_right_after_a_registration_is_an_error_like_others(version: str) -> None:
+    """Else station and CSMS would go round for ever."""
+    bench = Bench()
+    bench.connect(version, interval_s=10)
+    bench.advance(10)
+    bench.expect("Heartbeat")
+    bench.refuse("SecurityError")
+    assert bench.engine.online
+    bench.quiet()
+    bench.advance(10)
+    bench.expect("Heartbeat")
+
+
 @versions2
 def test_b01_fr_09_a_kept_reason_serves_for_one_start(version: str) -> None:
     bench = Bench()
