@@ -13,6 +13,7 @@ const answers = {
   BootNotification: { status: "Accepted", currentTime: now, interval: 300 },
   Heartbeat: { currentTime: now },
   Authorize: accepted,
+  SignCertificate: { status: "Accepted" },
   StartTransaction: { transactionId: 4711, ...accepted },
 };
 let station = null;

@@ -11,6 +11,7 @@ import pytest
 from ocpp.exceptions import OCPPError
 from ocpp.messages import Call, CallError, CallResult, unpack, validate_payload
 
+from tests.interop.profiles import PROFILES, run_profiles, station_with_installer
 from tests.interop.session import run_session
 from tests.support.station import SUBPROTOCOLS, Station
 
@@ -83,6 +84,7 @@ class MobilityHouse:
             "BootNotification": {"status": "Accepted", "currentTime": NOW, "interval": 300},
             "Heartbeat": {"currentTime": NOW},
             "Authorize": accepted,
+            "SignCertificate": {"status": "Accepted"},
             "StartTransaction": {"transactionId": 4711, **accepted},
         }.get(action, {})
 
@@ -108,3 +110,11 @@ class MobilityHouse:
 def test_a_session_with_mobilityhouse(version: str, tmp_path: Path) -> None:
     with MobilityHouse(version) as csms, Station(tmp_path, f"ws://127.0.0.1:{csms.port}/ocpp", version) as station:
         run_session(station, csms, version)
+
+
+@pytest.mark.parametrize("version", PROFILES)
+def test_a_case_of_each_profile_with_mobilityhouse(version: str, tmp_path: Path) -> None:
+    with MobilityHouse(version) as csms:
+        url = f"ws://127.0.0.1:{csms.port}/ocpp"
+        with station_with_installer(tmp_path, url, version) as station:
+            run_profiles(station, csms, version)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.interop.profiles import PROFILES, run_profiles, station_with_installer
 from tests.interop.session import run_session
 from tests.support.station import SUBPROTOCOLS, Station
 
@@ -102,3 +103,11 @@ class OcppRpc:
 def test_a_session_with_ocpp_rpc(version: str, tmp_path: Path, modules: Path) -> None:
     with OcppRpc(version, modules) as csms, Station(tmp_path, f"ws://127.0.0.1:{csms.port}/ocpp", version) as station:
         run_session(station, csms, version)
+
+
+@pytest.mark.parametrize("version", PROFILES)
+def test_a_case_of_each_profile_with_ocpp_rpc(version: str, tmp_path: Path, modules: Path) -> None:
+    with OcppRpc(version, modules) as csms:
+        url = f"ws://127.0.0.1:{csms.port}/ocpp"
+        with station_with_installer(tmp_path, url, version) as station:
+            run_profiles(station, csms, version)
