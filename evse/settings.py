@@ -218,6 +218,7 @@ CERTIFICATE_PATHS = (
 CERTIFICATES: dict[str, Setting] = {
     "root": Setting(file_path),
     **{name: Setting(file_path) for name in CERTIFICATE_PATHS},
+    "system_roots": Setting(boolean, False),
     "key_type": Setting(choice("ec", "rsa"), "ec"),
     "renew_before_days": Setting(integer(1, 365), 30),
 }

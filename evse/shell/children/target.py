@@ -91,8 +91,8 @@ class Target:
 def trust(places: dict[str, Any]) -> ssl.SSLContext:
     """TLS 1.2 or above to a server whose chain ends in a root of the station's store, for its own host name.
 
-    `places`: "ca" the CSMS's roots, "certificates" the store; "system_roots" true: also those of the operating system
-    [N01.FR.15, N01.FR.16].
+    `places`: "ca" the CSMS's roots, "certificates" the store, "store" its settings; "system_roots" in these: also those
+    of the operating system. [N01.FR.15, N01.FR.16]
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -106,6 +106,6 @@ def trust(places: dict[str, Any]) -> ssl.SSLContext:
             context.load_verify_locations(path)
         except (OSError, ssl.SSLError):  # missing or no certificate: what it would vouch for is not trusted
             continue
-    if places.get("system_roots"):
+    if store.get("system_roots"):
         context.set_default_verify_paths()
     return context

@@ -220,11 +220,21 @@ def test_a_refused_status_is_not_said_again() -> None:
 
 @pytest.mark.parametrize(("retries", "attempts"), [(0, 1), (None, 3), (1000, 20), (-5, 1)])
 def test_how_often_is_bounded(retries: int | None, attempts: int) -> None:
+    """Nor does a child wait for hours: each try has one of its own then."""
     station = bench()
     get_log(station, **({} if retries is None else {"retries": retries, "retryInterval": 10**9}))
-    _, request, _ = job(station)
-    assert request["attempts"] == attempts
-    assert request["interval_s"] == (60 if retries is None else 86_400)
+    for attempt in range(attempts):
+        number, request, _ = job(station)
+        in_child = 3 if retries is None else 1
+        assert (request["attempts"], request["interval_s"]) == (in_child, 60 if retries is None else 86_400)
+        end(station, number, "Failed")
+        if in_child == 3 or attempt == attempts - 1:
+            break
+        station.advance(86_399)
+        assert station.take_effects("job") == []
+        station.advance(1)
+    station.advance(86_400 * 2)
+    assert station.take_effects("job") == []
 
 
 def test_names_of_files_are_plain() -> None:
@@ -240,6 +250,49 @@ def test_too_many_children_are_a_failure() -> None:
     assert told(station)["status"] == "Uploading"
     station.advance(0)
     assert told(station)["status"] == "UploadFailure"
+
+
+def test_the_wait_for_another_try_is_part_of_the_upload() -> None:
+    station = bench()
+    get_log(station, 1, retries=1, retryInterval=600)
+    told(station)
+    end(station, job(station)[0], "Failed")
+    station.quiet()
+    station.ask("TriggerMessage", {"requestedMessage": "LogStatusNotification"})
+    assert told(station) == {"status": "Uploading", "requestId": 1}
+    assert get_log(station, 2)["status"] == "AcceptedCanceled"
+    assert told(station) == {"status": "AcceptedCanceled", "requestId": 1}
+    assert told(station) == {"status": "Uploading", "requestId": 2}
+    number = job(station)[0]
+    station.advance(600)
+    assert station.take_effects("job") == []
+    end(station, number)
+    assert told(station) == {"status": "Uploaded", "requestId": 2}
+
+
+def test_another_try_that_succeeds() -> None:
+    station = bench()
+    get_log(station, retries=1, retryInterval=600)
+    told(station)
+    end(station, job(station)[0], "Failed")
+    station.fact("fault", None, "Tamper", "door")
+    station.settle()
+    station.advance(600)
+    number, request, _ = job(station)
+    assert [entry["type"] for entry in request["log"]["entries"]] == ["StartupOfTheDevice", "TamperDetectionActivated"]
+    end(station, number)
+    assert told(station) == {"status": "Uploaded", "requestId": 7}
+
+
+@pytest.mark.parametrize("code", ["BadUrl", "Invalid"])
+def test_what_another_try_would_not_mend_is_not_tried_again(code: str) -> None:
+    station = bench()
+    get_log(station, retries=5, retryInterval=600)
+    told(station)
+    end(station, job(station)[0], code)
+    assert told(station)["status"] == "UploadFailure"
+    station.advance(600)
+    assert station.take_effects("job") == []
 
 
 # -- GetDiagnostics of 1.6 ---------------------------------------------------------------------------------------------

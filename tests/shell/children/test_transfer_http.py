@@ -88,6 +88,22 @@ def test_the_roots_of_the_store_are_trusted_too(station: Transfers, https: HttpF
     assert station.download(https.url + "/image.bin")["sha256"] == SHA256
 
 
+def test_the_roots_of_the_operating_system_are_trusted_where_that_is_set(
+    station: Transfers, https: HttpFiles, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[N01.FR.16]"""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.root))
+    station.places.update(ca=None, store={"system_roots": False})
+    assert station.refused(https.url + "/image.bin")[0] == "Failed"
+    station.places["store"]["system_roots"] = True
+    assert station.download(https.url + "/image.bin")["sha256"] == SHA256
+
+
+def test_roots_at_places_of_their_own(station: Transfers, https: HttpFiles, authority: Authority) -> None:
+    station.places.update(ca=None, store={"manufacturer_root": str(authority.root), "csms_root": None})
+    assert station.download(https.url + "/image.bin")["sha256"] == SHA256
+
+
 def test_user_and_password_of_the_url_are_sent_and_never_told(station: Transfers, http: HttpFiles) -> None:
     url = http.url.replace("://", "://someone:p%40ss@") + "/image.bin?token=hidden"
     station.download(url)

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from evse.clock import Timer
     from evse.errors import CsmsError
     from evse.ocpp.engine import Engine
 
@@ -23,6 +24,10 @@ UPLOAD = "diagnostics:upload"
 RETRIES, INTERVAL_S = 2, 60
 MOST_RETRIES, MOST_INTERVAL_S = 19, 86_400
 TRY_S = 900.0
+# A child waits no longer than this for its next try; where it is longer, each try has a child of its own.
+CHILD_WAITS_S = 60
+# Errors that another try would not mend.
+FINAL = ("BadUrl", "Invalid")
 # Error of the job -> status, where that is not UploadFailure; code of the appendix "reason codes".
 STATUSES = {
     "PermissionDenied": "PermissionDenied",
@@ -35,7 +40,10 @@ ABOUT = ("identity", "vendor", "model", "serial", "firmware", "iccid", "imsi", "
 
 
 class Block:
-    """The upload under way: `_id` its requestId, None for a GetDiagnostics of 1.6; `_job` its child, None without."""
+    """The upload under way: `_id` its requestId, None for a GetDiagnostics of 1.6; `_job` its child, None without.
+
+    `_asked` is what a child is asked for, None without an upload; `_left` tries come after the present child.
+    """
 
     name = "diagnostics"
     # Said again, the status would be refused again, and transactions must not wait behind it.
@@ -49,6 +57,9 @@ class Block:
         self.ctx = ctx
         self._job: int | None = None
         self._id: int | None = None
+        self._asked: dict[str, Any] | None = None
+        self._left = 0
+        self._timer: Timer | None = None
 
     # -- use cases -------------------------------------------------------------------------------------------------
 
@@ -63,19 +74,27 @@ class Block:
             return _rejected("UnsupportedParam", f"logs are sent by {', '.join(schemes)}")
         try:
             begin, end = (_seconds(log.get(name)) for name in ("oldestTimestamp", "latestTimestamp"))
-            entries = self._security_events(begin, end)
+            found = self._security_events(begin, end)
         except ValueError as error:
             return _rejected("InvalidValue", str(error))
         except StoreError as error:
             return _rejected("InternalError", str(error))
         if begin is not None and end is not None and begin > end:
             return _rejected("InvalidValue", "the time ends before it begins")
-        if kind == "SecurityLog" and not entries:
+        if kind == "SecurityLog" and not found:
             return _rejected("NotFound", "the security log has nothing of that time")  # [N01.FR.05]
         canceled = self._cancel()
         name = self._file_name(kind, request.get("requestId"))
         self._id = request.get("requestId")
-        self._send({"kind": kind, "from": begin, "to": end, "entries": entries}, location, name, request)
+        retries = min(max(0, request.get("retries", RETRIES)), MOST_RETRIES)
+        interval_s = min(max(0, request.get("retryInterval", INTERVAL_S)), MOST_INTERVAL_S)
+        in_child = retries if interval_s <= CHILD_WAITS_S else 0
+        self._left = retries - in_child
+        log = {"kind": kind, "from": begin, "to": end}
+        self._asked = {
+            "url": location, "name": name, "attempts": in_child + 1, "interval_s": interval_s, "log": log,
+        }  # fmt: skip
+        self._send()
         self._say("Uploading", [self._id])  # [N01.FR.08]
         self.ctx.log.info("a log is sent to the CSMS", name=name)
         return {"status": "AcceptedCanceled" if canceled else "Accepted", "filename": name}  # [N01.FR.01, N01.FR.12]
@@ -83,7 +102,7 @@ class Block:
     def trigger(self, message: str, evse: Any) -> bool:
         """The status of the upload; Idle without one. [N01.FR.13; 1.6 §4.4]"""
         legacy = message != EVENT
-        if self._job is not None and legacy == (self._id is None):
+        if self._asked is not None and legacy == (self._id is None):
             self.ctx.call(self, message, {"status": "Uploading", **({} if legacy else {"requestId": self._id})})
         else:
             self.ctx.call(self, message, {"status": "Idle"})
@@ -98,19 +117,21 @@ class Block:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _send(self, log: dict[str, Any], location: str, name: str, request: dict[str, Any]) -> None:
+    def _send(self) -> None:
         """Gives the upload to a child."""
-        retries = min(max(0, request.get("retries", RETRIES)), MOST_RETRIES)
-        interval_s = min(max(0, request.get("retryInterval", INTERVAL_S)), MOST_INTERVAL_S)
-        station = self.ctx.station
+        asked = self._asked
+        if asked is None:
+            return
+        self._timer = None
+        log, station = asked["log"], self.ctx.station
+        try:
+            log = {**log, "entries": self._security_events(log["from"], log["to"])}
+        except StoreError as error:
+            self.ctx.log.error("the security log could not be read", why=str(error))
+            log = {**log, "entries": []}
         log["about"] = {"ocpp": self.ctx.version, **{key: station[key] for key in ABOUT if key in station}}
-        self._job = self.ctx.job(
-            "upload",
-            {"url": location, "name": name, "attempts": retries + 1, "interval_s": interval_s, "log": log},
-            self._ended,
-            self._heard,
-            (retries + 1) * TRY_S + retries * interval_s,
-        )
+        within_s = asked["attempts"] * TRY_S + (asked["attempts"] - 1) * asked["interval_s"]
+        self._job = self.ctx.job("upload", {**asked, "log": log}, self._ended, self._heard, within_s)
 
     def _heard(self, news: dict[str, Any]) -> None:
         if "why" in news:
@@ -119,19 +140,27 @@ class Block:
     def _ended(self, answer: dict[str, Any] | None, error: CsmsError | None) -> None:
         self._job = None
         if error is None:
+            self._asked = None
             self.ctx.log.info("a log was sent to the CSMS", bytes=(answer or {}).get("bytes"))
             self._say("Uploaded", None)  # [N01.FR.09]
             return
-        self.ctx.log.warning("a log could not be sent", code=error.code, why=error.detail)
+        self.ctx.log.warning("a log could not be sent", code=error.code, why=error.detail, tries_left=self._left)
+        if self._left and self._asked is not None and error.code not in FINAL:
+            self._left -= 1
+            self._timer = self.ctx.timers.at(self.ctx.clock.now() + self._asked["interval_s"], self._send)
+            return
+        self._asked = None
         status = STATUSES.get(error.code, "UploadFailure")
         self._say(status, None, REASONS.get(error.code, "Unspecified"), error.detail)  # [N01.FR.10, N01.FR.30]
 
     def _cancel(self) -> bool:
         """Ends the upload under way; whether there was one. [N01.FR.12, N01.FR.20]"""
-        if self._job is None:
+        if self._asked is None:
             return False
         self.ctx.stop_job(self._job)
-        self._job = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._job = self._timer = self._asked = None
         self._say("AcceptedCanceled", None)
         return True
 
