@@ -57,12 +57,13 @@ class Online:
         read = TableFile(f"{compiled}/variables.tables").read
         self.model = DeviceModel(read, station.documents, evses=station.evses, overrides=config["overrides"])
         self.network_profiles = Profiles(
-            config["csms"], self.model, station.documents, log, state_dir, self._certificates()
+            config["csms"], self.model, station.documents, log, state_dir, self._certificates(), config["certificates"]
         )
         behaviour = config["behaviour"]
         description = {name: value for name, value in config["station"].items() if value is not None}
         description["identity"] = config["csms"]["identity"]
         description["network"] = self.network_profiles
+        description["renew_before_days"] = config["certificates"]["renew_before_days"]
         description.update((name, behaviour[name]) for name in ("power_loss", "free_vending", "token_before_plug"))
         self.engine = Engine(
             clock=station.clock,
@@ -89,6 +90,7 @@ class Online:
             station.loop, log, on_open=self._opened, on_text=self._received, on_close=self._closed, trace=self._traced
         )
         self._children: Any = None
+        self._where: dict[str, Any] = {}
         self._up = True
         self._slot: int | None = None  # of the last connection
 
@@ -116,6 +118,8 @@ class Online:
     def connect(self) -> None:
         """Connects, and stays connected."""
         self.network_profiles.begin()
+        if any(row["security_profile"] == 3 for row in self.network_profiles.rows):
+            self.engine.block("certificate")  # it renews what the connection uses
         self.connection.configure(self.network_profiles.profiles())
         self.connection.connect()
 
@@ -210,14 +214,17 @@ class Online:
         if self._children is None:
             from evse.shell.jobs import Children
 
+            self._where = self._places()
             tell, engine = self._station.runner.tell, self.engine
             self._children = Children(
                 self._station.loop,
                 self._station.log,
-                self._places(),
+                self._where,
                 lambda number, news: tell(engine.job_said, number, news),
                 lambda number, answer, error: tell(engine.job_ended, number, answer, error),
             )
+        if name == "certificates":
+            self._where.update(self._in_use())
         self._children.start(number, name, request, within_s)
 
     def _job_stop(self, number: int) -> None:
@@ -230,6 +237,7 @@ class Online:
         return {
             "state": self._state_dir,
             "certificates": root,
+            "store": self._config["certificates"],
             "ca": csms["ca"] or f"{root}/{ROOT_CA}",
             "cert": csms["cert"],
             "key": csms["key"],
@@ -237,6 +245,13 @@ class Online:
             "trace": self._config["trace"]["file"],
             "log": self._config["log"]["file"],
         }
+
+    def _in_use(self) -> dict[str, Any]:
+        """The root that the connection stands on, as PEM, and the file of the station's certificate that it uses."""
+        connection = self.connection
+        root = getattr(connection.channel, "root", None) if connection.state == "open" else None
+        profile = connection.profiles[connection.profile] if connection.profiles else {}
+        return {"trusted": root() if root is not None else None, "used": profile.get("cert")}
 
     def _certificates(self) -> str:
         """Root of the certificate store."""

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 DOCUMENT = "network"
 COMPONENT = "NetworkConfiguration"
 ROOT_CA = "ca/csms/CSMS_ROOT_CA.pem"
-OLD_ROOT_CA = "ca/csms/CSMS_ROOT_CA.old.pem"
 CLIENT = "client/csms"
+# In that directory: a certificate of the store has served, so that the one of the station file has no turn any more.
+SERVED = "served"
 # There are at least these slots, though none but the first may be set up. [B09.FR.06]
 SLOTS = (1, 2, 3)
 # A clock that is so far behind what the station has written was never set in this start.
@@ -42,6 +43,8 @@ SHARED = ("identity", "verify_hostname", "connect_timeout_s", "max_message_bytes
 class Profiles:
     """The network profiles of one station. `csms` is the table of the station file, `root` the certificate store.
 
+    `store` gives parts of the certificate store another place, as [certificates] does.
+
     own      slot of [csms]: 1, or 0 beside a [csms.slot.1]
     slots    numbers of all slots
     rows     the profiles in use, in their order, without what they share
@@ -50,16 +53,27 @@ class Profiles:
     """
 
     __slots__ = (
-        "_csms", "_model", "_documents", "_log", "_state_dir", "_root", "own", "slots", "rows", "last", "before",
+        "_csms", "_model", "_documents", "_log", "_state_dir", "_roots", "_client", "own", "slots", "rows", "last",
+        "before",
     )  # fmt: skip
 
-    def __init__(self, csms: dict[str, Any], model: Any, documents: Any, log: Any, state_dir: str, root: str) -> None:
+    def __init__(
+        self,
+        csms: dict[str, Any],
+        model: Any,
+        documents: Any,
+        log: Any,
+        state_dir: str,
+        root: str,
+        store: dict[str, Any] | None = None,
+    ) -> None:
         self._csms = csms
         self._model = model
         self._documents = documents
         self._log = log
         self._state_dir = state_dir
-        self._root = root
+        self._roots: str = (store or {}).get("csms_root") or f"{root}/{ROOT_CA}"
+        self._client: str = (store or {}).get("client_csms") or f"{root}/{CLIENT}"
         self.own = 0 if 1 in csms["slots"] else 1
         self.slots = tuple(sorted({self.own, *csms["slots"], *SLOTS}))
         kept = documents.load(DOCUMENT)
@@ -133,7 +147,8 @@ class Profiles:
         cert, key = pairs[0] if pairs else (None, None)
         return {
             **{name: csms[name] for name in SHARED},
-            "ca": csms["ca"] or f"{self._root}/{ROOT_CA}",
+            "ca": self._trusted(),
+            "partial_chain": bool(self._model.boolean("SecurityCtrlr", "AdditionalRootCertificateCheck")),
             "cert": cert,
             "key": key,
             "clock_floor_s": self._clock_floor(),
@@ -191,21 +206,26 @@ class Profiles:
 
         return problem({**self.shared(), **row}, self._clock_floor(), certificates)
 
+    def _trusted(self) -> str:
+        """The roots of the CSMS: what the CSMS installed counts before what the station file names."""
+        named: str | None = self._csms["ca"]
+        return self._roots if named is None or _is_there(self._roots) else named
+
     def _pairs(self) -> list[tuple[str, str]]:
-        """The station's certificates with their keys, the newest first; one that the station file names stands alone."""
-        if self._csms["cert"] is not None:
-            return [(self._csms["cert"], self._csms["key"])]
-        directory = f"{self._root}/{CLIENT}"
+        """The station's certificates with their keys, the newest first; that of the station file is the oldest."""
         try:
-            names = posix.listdir(directory)
-            pairs = [
-                (posix.stat(f"{directory}/{name}").st_mtime, f"{directory}/{name[:-4]}")
-                for name in names
-                if name.endswith(".pem") and name[:-4] + ".key" in names
-            ]
+            names = posix.listdir(self._client)
         except OSError:
-            return []
-        return [(f"{path}.pem", f"{path}.key") for _, path in sorted(pairs, reverse=True)]
+            names = []
+        found = [
+            f"{self._client}/{name[:-4]}" for name in names if name.endswith(".pem") and name[:-4] + ".key" in names
+        ]
+        if len(found) > 1:
+            found.sort(key=_begins, reverse=True)
+        pairs = [(f"{path}.pem", f"{path}.key") for path in found]
+        if self._csms["cert"] is not None and not (pairs and SERVED in names):
+            pairs.append((self._csms["cert"], self._csms["key"]))
+        return pairs
 
     def _credentials_before(self) -> Row:
         """The root and the certificate that served before newer ones, as far as there are such."""
@@ -213,18 +233,14 @@ class Profiles:
         pairs = self._pairs()
         if len(pairs) > 1:
             before["cert"], before["key"] = pairs[-1]
-        path = f"{self._root}/{OLD_ROOT_CA}"
-        try:
-            if self._csms["ca"] is None and posix.stat(path).st_size:
-                before["ca"] = path
-        except OSError:
-            return before
+        old = self._roots.removesuffix(".pem") + ".old.pem"
+        if _is_there(old):
+            before["ca"] = old
         return before
 
     def proven(self, profile: Row) -> tuple[str | None, bool]:
-        """(the station's certificate by which a connection was made, if of the store; whether by the newest root)."""
-        own = profile["security_profile"] == 3 and self._csms["cert"] is None
-        return profile["cert"] if own else None, profile["ca"] == f"{self._root}/{ROOT_CA}"
+        """(the station's certificate by which a connection was made, or None; whether by the newest root)."""
+        return profile["cert"] if profile["security_profile"] == 3 else None, profile["ca"] == self._trusted()
 
     def _clock_floor(self) -> float | None:
         """The least that UTC can be, if the machine's clock shows less and so was never set; else None.
@@ -239,3 +255,22 @@ class Profiles:
             except (OSError, TypeError):
                 continue
         return floor_s if time.time() < floor_s - CLOCK_LAG_S else None
+
+
+def _is_there(path: str) -> bool:
+    try:
+        posix.stat(path)
+    except OSError:
+        return False
+    return True
+
+
+def _begins(path: str) -> float:
+    """UTC seconds at which a certificate begins to be valid; 0 if it cannot be read."""
+    from evse.shell.tls import read_certificate, seconds
+
+    try:
+        fields = read_certificate(f"{path}.pem")
+    except OSError:
+        fields = None
+    return posix.stat(f"{path}.pem").st_mtime if fields is None else seconds(fields["notBefore"])

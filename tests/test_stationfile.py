@@ -115,7 +115,7 @@ def test_the_security_profile_follows_from_the_rest(tmp_path: Path, csms: str, p
         ('url = "ws://csms.example/"', "neither TLS nor a password"),
         ('url = "ws://csms.example/"\nsecurity_profile = 1', "needs a password"),
         ('url = "ws://csms.example/"\nsecurity_profile = 2\npassword = "x"', "must begin with wss://"),
-        ('url = "wss://csms.example/"\nsecurity_profile = 3', "needs cert and key"),
+        ('url = "wss://csms.example/"\nsecurity_profile = 3\ncert = "c.pem"', "cert and key in [csms]"),
         ('url = "http://csms.example/"', "must be a URL such as"),
         ('url = "ws://csms.example/a b"', "without spaces"),
         ('url = "ws://localhost/"\nocpp_versions = []', "each once"),

@@ -76,7 +76,10 @@ def _check(level: int, secure: bool, profile: Mapping[str, Any]) -> None:
         if ":" in identity:
             raise UsageError(f"identity {identity!r}: no colon with a password, it would end the user name")
     if level == 3 and not (profile["cert"] and profile["key"]):
-        raise UsageError("security profile 3 needs cert and key, the station's certificate and its private key")
+        raise UsageError(
+            "security profile 3 needs the station's certificate and its private key: cert and key in [csms],"
+            " or a pair of files in client/csms of the certificate store"
+        )
     if not profile["subprotocols"]:
         raise UsageError("ocpp_versions is empty: offer at least one")
 

@@ -263,8 +263,8 @@ def out_of_date(certificate: Mapping[str, Any], clock_floor_s: float | None = No
     With `clock_floor_s` the time is unknown, but not before that: only what had expired by then is out of date.
     """
     if clock_floor_s is not None:
-        return _seconds(certificate["notAfter"]) < clock_floor_s
-    return not _seconds(certificate["notBefore"]) <= time.time() <= _seconds(certificate["notAfter"])
+        return seconds(certificate["notAfter"]) < clock_floor_s
+    return not seconds(certificate["notBefore"]) <= time.time() <= seconds(certificate["notAfter"])
 
 
 def read_certificate(path: str) -> dict[str, Any] | None:
@@ -274,7 +274,7 @@ def read_certificate(path: str) -> dict[str, Any] | None:
     return fields
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
     """UTC seconds of OpenSSL's "Jan  5 09:34:43 2018 GMT"."""
     month, day, clock, year, *_ = text.split()
     return parse_timestamp(f"{int(year):04}-{MONTHS.index(month) // 3 + 1:02}-{int(day):02}T{clock}")
