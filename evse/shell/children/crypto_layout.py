@@ -60,6 +60,11 @@ def old_root(places: dict[str, Any]) -> str:
     return place(places, "csms_root").removesuffix(".pem") + ".old.pem"
 
 
+def root_issuer(places: dict[str, Any]) -> str:
+    """Where a CSMS root stays that signed the present one: no more trusted or listed, but hash data need its key."""
+    return place(places, "csms_root").removesuffix(".pem") + ".issuer.pem"
+
+
 def paths(places: dict[str, Any]) -> dict[str, str]:
     """Type of root -> its file; what [csms] names counts until the store has its own."""
     files = {kind: place(places, name) for kind, name in ROOTS.items()}

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from evse.profiles import SERVED
 from evse.shell.children import crypto, crypto_layout
 from evse.shell.children.crypto_layout import CLIENTS
 from evse.shell.children.main import JobError
@@ -45,8 +46,9 @@ def pairs(places: dict[str, Any], use: str) -> list[tuple[str, str]]:
     names = [name for name in crypto_layout.names(directory, ".pem") if name in keys]
     found = [(_begins(f"{directory}/{name}.pem"), f"{directory}/{name}") for name in names]
     files = [(f"{path}.pem", f"{path}.key") for _, path in sorted(found, reverse=True)]
-    if use == "ChargingStationCertificate" and places.get("cert") and places.get("key"):
-        files.append((places["cert"], places["key"]))
+    named = places.get("cert"), places.get("key")
+    if use == "ChargingStationCertificate" and all(named) and not (files and os.path.exists(f"{directory}/{SERVED}")):
+        files.append(named)  # type: ignore[arg-type]
     return files
 
 
@@ -185,6 +187,8 @@ def keep(request: dict[str, Any], places: dict[str, Any]) -> dict[str, Any]:
     gone = [pair for pair in own if pair[0] != request["path"]]
     newest = bool(own) and own[0] in gone
     crypto_layout.remove(*(path for pair in gone for path in pair))
+    if places.get("cert") and len(gone) < len(own):
+        crypto_layout.write(f"{crypto_layout.place(places, CLIENTS[use])}/{SERVED}", "")
     return {"discarded": [os.path.basename(path) for path, _ in gone], "newest": newest}
 
 

@@ -94,7 +94,8 @@ def _roots(places: dict[str, Any]) -> dict[str, list[str]]:
 
 def _issuers(places: dict[str, Any]) -> list[crypto.Certificate]:
     files = [path for paths in _roots(places).values() for path in paths]
-    return [one for path in (*files, *crypto_layout.intermediates(places)) for one in _readable(path)]
+    files += [*crypto_layout.intermediates(places), crypto_layout.root_issuer(places)]
+    return [one for path in files for one in _readable(path)]
 
 
 # -- root certificates -------------------------------------------------------------------------------------------------
@@ -109,6 +110,8 @@ def _install(request: dict[str, Any], places: dict[str, Any]) -> dict[str, Any]:
     crypto.When(request.get("utc"), crypto_layout.last_utc(places)).check(new)
     if not crypto.is_authority(new):
         raise crypto.invalid(new, "is not made for signing certificates")
+    if kind == "CSMSRootCertificate" and places.get("ca") and os.path.isdir(places["ca"]):
+        raise JobError("Failed", "the roots of the CSMS are a directory that the station does not manage: [csms] ca")
     present = crypto_layout.read(crypto_layout.paths(places)[kind])
     if request.get("check") and kind == "CSMSRootCertificate" and present:
         _replace(new, present, places)
@@ -138,10 +141,17 @@ def _write(kind: str, certificates: list[crypto.Certificate], places: dict[str, 
 
 def _trusted(request: dict[str, Any], places: dict[str, Any]) -> dict[str, Any]:
     """The connection stands on the new root: the old one goes. [M05.FR.13]"""
+    return {"removed": _retire(places)}
+
+
+def _retire(places: dict[str, Any]) -> bool:
+    """The old CSMS root is trusted no more."""
     path = crypto_layout.old_root(places)
-    there = os.path.exists(path)
-    crypto_layout.remove(path)
-    return {"removed": there}
+    text = crypto_layout.read_text(path)
+    if text is not None:
+        crypto_layout.write(crypto_layout.root_issuer(places), text)
+        crypto_layout.remove(path)
+    return text is not None
 
 
 # -- deletion ----------------------------------------------------------------------------------------------------------
@@ -177,7 +187,7 @@ def _delete(request: dict[str, Any], places: dict[str, Any]) -> dict[str, Any]:
 def _without(kind: str, path: str, left: list[crypto.Certificate], places: dict[str, Any]) -> None:
     """What is left of a file of roots; the store's own is kept though empty, for it counts before the station file."""
     if path == crypto_layout.old_root(places):
-        crypto_layout.remove(path)
+        _retire(places)
     else:
         _write(kind, left, places)
 

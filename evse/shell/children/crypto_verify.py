@@ -2,7 +2,7 @@
 
     request  {"certificate": PEM,       the firmware signing certificate; intermediates may follow it
               "utc": seconds or None,   None: unknown
-              "path": file,             absent: the certificate alone is checked [L01.FR.21]
+              "path": file,             in the state directory or absolute; absent: the certificate alone [L01.FR.21]
               "signature": base64,      over the whole file
               "pkcs1v15": false,        whether RSA signatures of the old kind count, too
               "hash": "SHA256"}         SHA256, SHA384 or SHA512
@@ -19,6 +19,7 @@ keys on elliptic curves sign with ECDSA.
 from __future__ import annotations
 
 import binascii
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -53,7 +54,7 @@ def job(request: dict[str, Any], places: dict[str, Any], say: Callable[[dict[str
         digest = crypto.HASHES.get(request.get("hash", "SHA256"))
         if digest is None:
             raise JobError("Invalid", f"no hash algorithm: {str(request['hash'])[:20]!r}")
-        hashed = _hash(request["path"], digest)
+        hashed = _hash(os.path.join(places["state"], request["path"]), digest)
         algorithm = _verify(leaf.public_key(), _signature(request), hashed, digest, bool(request.get("pkcs1v15")))
     return {
         "subject": crypto.title(leaf),

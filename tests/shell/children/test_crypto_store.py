@@ -249,9 +249,30 @@ def test_m05_fr_12_the_old_root_stays_until_the_new_one_has_served(shelf: Shelf)
     listed = [entry["certificateHashData"] for entry in shelf.ids("CSMSRootCertificate")]
     assert listed == [hash_data(new, shelf.authority), hash_data(shelf.authority)]
     assert shelf.do("trusted")["removed"] is True
-    (left,) = [entry["certificateHashData"] for entry in shelf.ids("CSMSRootCertificate")]
-    assert left["serialNumber"] == hash_data(new, shelf.authority)["serialNumber"]
+    assert [entry["certificateHashData"] for entry in shelf.ids("CSMSRootCertificate")] == listed[:1]
     assert shelf.do("trusted")["removed"] is False
+
+
+def test_a_directory_of_roots_is_not_the_stations_to_change(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.places["ca"] = str(tmp_path)
+    assert shelf.refused("install", **shelf.installation(Certificate("More", ca=True)))[0] == "Failed"
+    shelf.install(Certificate("More", ca=True), "MORootCertificate")
+
+
+def test_the_certificate_of_the_station_file_counts_until_one_of_the_store_has_served(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    named = Certificate("S1", shelf.authority, days=(-1, 300))
+    shelf.places["cert"], shelf.places["key"] = named.write(tmp_path, "factory")
+    shelf.renew(days=(-1, 30))
+    path = str(shelf.root / "client/csms" / next(name for name in shelf.files() if name.endswith(".pem")))
+    entries = shelf.do("ids")["entries"]
+    assert shelf.do("keep", path=path) == {"entries": entries - 1, "discarded": [], "newest": False}
+    text = shelf.renew(days=(-1, 60))
+    said = shelf.do("keep", path=str(tmp_path / "factory.pem"))  # back to it all the same
+    assert (len(said["discarded"]), said["newest"]) == (2, True)
+    assert shelf.do("check")["expires"] == {CS: named.certificate.not_valid_after_utc.timestamp()}
+    assert text
 
 
 def test_the_first_root_needs_no_other(shelf: Shelf) -> None:

@@ -71,6 +71,7 @@ def test_L01_FR_04_a_signature_over_the_whole_file(maker: Maker, key: str, algor
         "not_after": signer.certificate.not_valid_after_utc.timestamp(),
         "algorithm": algorithm,
     }
+    assert maker.verify(signer, signature, path="firmware.bin") == answer
     with maker.file.open("ab") as file:
         file.write(b"!")
     assert maker.refused(signer, signature)[0] == "InvalidSignature"
