@@ -377,8 +377,8 @@ class Plant:
             self.up = True
             self.runner.tell(self.engine.connected, "ocpp" + self.version)
 
-    def _uplink(self, frame: str) -> None:
-        if self.up:
+    def _uplink(self, *frames: str) -> None:
+        for frame in frames if self.up else ():
             self.loop.call_later(self.latency_s, self._arrived, self.link, frame)
 
     def _arrived(self, link: int, frame: str) -> None:

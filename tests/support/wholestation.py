@@ -393,17 +393,17 @@ class WholeStation:
     def _read(self, ids: tuple[int, ...], id_token: str, kind: str, evses: tuple[int, ...] | None = None) -> None:
         self.runner.tell(self.engine.token_presented, evses or ids, id_token, kind)
 
-    def _hear(self, text: str) -> None:
-        frame = json.loads(text)
-        if frame[0] == 2:
+    def _hear(self, *texts: str) -> None:
+        for frame in map(json.loads, texts):
+            if frame[0] != 2:
+                self.replies[frame[1]] = frame
+                continue
             tables(self.version).check(frame[2], frame[3])
             if frame[2] == "SecurityEventNotification":
                 self.security_events.append(frame[3])
                 self.runner.tell(self.engine.receive, json.dumps([3, frame[1], {}]))
             else:
                 self.calls.append(frame)
-        else:
-            self.replies[frame[1]] = frame
 
     def _utc(self) -> float:
         return NOW_UTC + self.loop.now
