@@ -551,6 +551,21 @@ def test_two_requests_at_once(version: str) -> None:
     assert update.bench.replies[first][2] == {"status": "Accepted"}
 
 
+@versions
+def test_an_update_that_begins_to_install_while_the_next_request_is_checked(version: str) -> None:
+    update = Update(version)
+    update.begin()
+    update.download()
+    _, installs, _, _, _ = update.job("verify")
+    assert update.ask() is None
+    _, checks, _, _, _ = update.job("verify")
+    update.bench.engine.job_ended(installs, {}, None)
+    update.bench.engine.job_ended(checks, {}, None)
+    update.bench.advance(0)
+    assert update.bench.reply()[2]["status"] == "Rejected"
+    assert update.job("install")
+
+
 # -- TriggerMessage ------------------------------------------------------------------------------------------------
 
 
@@ -690,6 +705,27 @@ def test_a_power_cut_after_the_installation_but_before_it_was_known(version: str
     update.power_cut("2.0")
     update.bench.open(version)
     assert update.said()[-2:] == ["Installed", "FirmwareUpdated"]
+
+
+@versions2
+def test_an_installer_that_is_gone_with_the_next_start(version: str) -> None:
+    update = Update(version)
+    update.begin()
+    update.download()
+    update.said()
+    del update.bench._station["updates"]
+    update.power_cut()
+    update.bench.open(version)
+    assert update.said()[-1] == "InstallationFailed"
+
+
+@versions
+def test_a_station_that_has_no_update_does_not_load_the_block(version: str) -> None:
+    bench = Update(version).bench
+    charge(bench)
+    leave(bench)
+    bench.settle()
+    assert bench.engine.loaded("firmware") is None
 
 
 @versions2

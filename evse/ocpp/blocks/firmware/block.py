@@ -122,7 +122,9 @@ class Block:
 
         def checked(_: Any, error: CsmsError | None) -> None:
             self._asked = None
-            if error is None:
+            if error is None and self.is_final:  # the update before went on meanwhile
+                later.set(rejected("FwUpdateInProgress"))
+            elif error is None:
                 later.set({"status": self._accept(plan)})
             elif error.code in ("InvalidCertificate", "RevokedCertificate"):
                 later.set(self._bad_certificate(error.code, error.detail))
@@ -422,7 +424,9 @@ class Block:
 
     def on_started(self) -> None:
         """Takes up what the last start left."""
-        if self._phase == "Installing":
+        if self._phase not in (None, "Failed") and not self._settings:
+            self._fail("InstallationFailed", "NotEnabled", "the station file names no installer any more")
+        elif self._phase == "Installing":
             before = self._state["before"]
             if before is not None and self.ctx.station.get("firmware") != before:
                 self._state["phase"] = "Rebooting"  # the power went when it was installed already
