@@ -64,11 +64,16 @@ def setting(name: str) -> list[str]:
 
 
 def test_the_unit_knows_the_exit_codes_of_the_daemon() -> None:
-    from evse.app import RESTART
+    from evse.app import REBOOT, RESTART
     from evse.daemon import SIGNALS
 
     assert setting("RestartForceExitStatus") == [str(RESTART)]
-    assert {int(code) for code in setting("SuccessExitStatus")} == {RESTART, *(128 + number for number in SIGNALS)}
+    assert {int(code) for code in setting("SuccessExitStatus")} == {
+        RESTART,
+        REBOOT,
+        *(128 + number for number in SIGNALS),
+    }
+    assert f'"$EXIT_STATUS" = {REBOOT}' in UNIT
     assert setting("Type") == ["notify"] and setting("Restart") == ["always"] and setting("WatchdogSec")
     assert "evse-outputs-off" in setting("ExecStopPost")[0]
 
