@@ -20,21 +20,10 @@ from typing import Any
 from evse import store
 from evse.clock import UTC_FLOOR_S
 from evse.errors import StoreError
+from evse.shell import certificatefiles
 from evse.shell.children import crypto
 from evse.shell.children.main import JobError
 
-# Setting of [certificates] -> path below the root.
-PATHS = {
-    "csms_root": "ca/csms/CSMS_ROOT_CA.pem",
-    "manufacturer_root": "ca/mf/MF_ROOT_CA.pem",
-    "mo_root": "ca/mo/MO_ROOT_CA.pem",
-    "v2g_root": "ca/v2g/V2G_ROOT_CA.pem",
-    "oem_root": "ca/oem/OEM_ROOT_CA.pem",
-    "cpo_sub_ca1": "ca/cso/CPO_SUB_CA1.pem",
-    "cpo_sub_ca2": "ca/cso/CPO_SUB_CA2.pem",
-    "client_csms": "client/csms",
-    "client_cso": "client/cso",
-}
 # Setting of a file of roots by their type in OCPP 2.1.
 ROOTS = {
     "CSMSRootCertificate": "csms_root",
@@ -52,12 +41,12 @@ LAST_UTC_STEP_S = 86_400.0
 
 def place(places: dict[str, Any], name: str) -> str:
     """The path of a part of the store, by its setting."""
-    return (places.get("store") or {}).get(name) or f"{places['certificates']}/{PATHS[name]}"
+    return certificatefiles.path_of(places["certificates"], places.get("store"), name)
 
 
 def old_root(places: dict[str, Any]) -> str:
     """Where the CSMS root is that the present one has replaced."""
-    return place(places, "csms_root").removesuffix(".pem") + ".old.pem"
+    return certificatefiles.old_root(place(places, "csms_root"))
 
 
 def root_issuer(places: dict[str, Any]) -> str:
@@ -137,14 +126,6 @@ def remove(*gone: str) -> None:
                 store.sync_directory(os, directory)
             except StoreError as error:
                 raise JobError("Failed", str(error)) from None
-
-
-def names(directory: str, suffix: str) -> list[str]:
-    """The files of a directory with that suffix, without it, sorted; none if there is no directory."""
-    try:
-        return sorted(name.removesuffix(suffix) for name in os.listdir(directory) if name.endswith(suffix))
-    except OSError:
-        return []
 
 
 def last_utc(places: dict[str, Any]) -> float:

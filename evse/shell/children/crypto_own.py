@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from evse.profiles import SERVED
+from evse.shell import certificatefiles
+from evse.shell.certificatefiles import SERVED
 from evse.shell.children import crypto, crypto_layout
 from evse.shell.children.crypto_layout import CLIENTS
 from evse.shell.children.main import JobError
@@ -42,9 +43,7 @@ PAIRS = 4
 def pairs(places: dict[str, Any], use: str) -> list[tuple[str, str]]:
     """(certificate file, key file) of one kind, the newest first; what the station file names comes last."""
     directory = crypto_layout.place(places, CLIENTS[use])
-    keys = set(crypto_layout.names(directory, ".key"))
-    names = [name for name in crypto_layout.names(directory, ".pem") if name in keys]
-    found = [(_begins(f"{directory}/{name}.pem"), f"{directory}/{name}") for name in names]
+    found = [(_begins(f"{path}.pem"), path) for path in certificatefiles.pairs(directory)]
     files = [(f"{path}.pem", f"{path}.key") for _, path in sorted(found, reverse=True)]
     named = places.get("cert"), places.get("key")
     if use == "ChargingStationCertificate" and all(named) and not (files and os.path.exists(f"{directory}/{SERVED}")):

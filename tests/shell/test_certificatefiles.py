@@ -1,0 +1,73 @@
+"""The files of the certificate store: what is counted, and what is a pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evse.settings import CERTIFICATES
+from evse.shell import certificatefiles
+from evse.shell.certificatefiles import PATHS, SERVED, count, pairs, path_of
+
+PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+NOTHING: dict[str, Any] = {"ca": None, "cert": None}
+
+
+def put(path: Path, text: str = PEM) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return str(path)
+
+
+def test_every_part_can_be_set(tmp_path: Path) -> None:
+    assert set(PATHS) <= set(CERTIFICATES)
+    assert path_of("/store", None, "mo_root") == "/store/ca/mo/MO_ROOT_CA.pem"
+    assert path_of("/store", {"mo_root": None}, "mo_root") == "/store/ca/mo/MO_ROOT_CA.pem"
+    assert path_of("/store", {"mo_root": "/x.pem"}, "mo_root") == "/x.pem"
+
+
+def test_an_empty_store_holds_nothing(tmp_path: Path) -> None:
+    assert count(str(tmp_path), None, NOTHING) == 0
+
+
+@pytest.mark.parametrize("name", [name for name in PATHS if not name.startswith("client")])
+def test_every_file_counts(tmp_path: Path, name: str) -> None:
+    put(tmp_path / PATHS[name], PEM * 2)
+    put(tmp_path / "elsewhere.pem")
+    assert count(str(tmp_path), None, NOTHING) == 2
+    assert count(str(tmp_path), {name: str(tmp_path / "elsewhere.pem")}, NOTHING) == 1
+
+
+@pytest.mark.parametrize("name", ["client_csms", "client_cso"])
+def test_certificates_with_a_key_count_with_their_chains(tmp_path: Path, name: str) -> None:
+    put(tmp_path / PATHS[name] / "a.pem", PEM * 3)
+    assert count(str(tmp_path), None, NOTHING) == 0
+    put(tmp_path / PATHS[name] / "a.key", "")
+    put(tmp_path / PATHS[name] / "pending-X.key", "")
+    assert pairs(str(tmp_path / PATHS[name])) == [str(tmp_path / PATHS[name] / "a")]
+    assert count(str(tmp_path), None, NOTHING) == 3
+
+
+def test_the_old_root_counts(tmp_path: Path) -> None:
+    put(tmp_path / PATHS["csms_root"])
+    put(Path(certificatefiles.old_root(str(tmp_path / PATHS["csms_root"]))))
+    assert count(str(tmp_path), None, NOTHING) == 2
+
+
+def test_what_the_station_file_names_counts_until_the_store_has_its_own(tmp_path: Path) -> None:
+    csms = {"ca": put(tmp_path / "ca.pem", PEM * 4), "cert": put(tmp_path / "cert.pem", PEM * 2)}
+    assert count(str(tmp_path), None, csms) == 6
+    put(tmp_path / PATHS["csms_root"])
+    assert count(str(tmp_path), None, csms) == 3
+    for suffix in ("pem", "key"):
+        put(tmp_path / f"{PATHS['client_csms']}/a.{suffix}")
+    assert count(str(tmp_path), None, csms) == 4
+    put(tmp_path / PATHS["client_csms"] / SERVED, "")
+    assert count(str(tmp_path), None, csms) == 2
+
+
+def test_a_directory_of_roots_is_not_counted(tmp_path: Path) -> None:
+    put(tmp_path / "roots/a.pem")
+    assert count(str(tmp_path), None, {"ca": str(tmp_path / "roots"), "cert": None}) == 0
