@@ -62,6 +62,12 @@ class Online:
         behaviour = config["behaviour"]
         description = {name: value for name, value in config["station"].items() if value is not None}
         description["identity"] = config["csms"]["identity"]
+        if (firmware_file := description.pop("firmware_file", None)) is not None:
+            from evse.shell.imageversion import version
+
+            description["firmware"] = version(firmware_file, log)
+        if config["firmware"]["installer"] is not None:
+            description["updates"] = config["firmware"]
         description["network"] = self.network_profiles
         description["renew_before_days"] = config["certificates"]["renew_before_days"]
         description.update((name, behaviour[name]) for name in ("power_loss", "free_vending", "token_before_plug"))
@@ -241,6 +247,7 @@ class Online:
             "ca": csms["ca"] or f"{root}/{ROOT_CA}",
             "cert": csms["cert"],
             "key": csms["key"],
+            "firmware": self._config["firmware"],
             "control": self._station.control.path,
             "trace": self._config["trace"]["file"],
             "log": self._config["log"]["file"],
