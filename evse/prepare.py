@@ -197,6 +197,7 @@ def _config(directory: str, config_path: str | None, pycache: str | None, board:
             return path
     from evse import stationfile
     from evse.boards import own_maps
+    from evse.ocpp.tables.compile_variables import compile_variables
 
     config = stationfile.load(config_path, board=board)
     files = [os.path.abspath(config_path)] if config_path else []
@@ -210,7 +211,9 @@ def _config(directory: str, config_path: str | None, pycache: str | None, board:
     ]
     if any("\n" in name for name in files):
         raise UsageError("the name of a file in the station file holds a line break")
-    _write(path, marshal.dumps(config))
+    # What is said about variables is read where it lies, with the tables.
+    compile_variables(os.path.join(directory, VARIABLES), config["overrides"])
+    _write(path, marshal.dumps({**config, "overrides": []}))
     _write(stamp, (head + "\n".join(files) + "\n" + _fingerprint(iter([code, *files]))).encode())
     return path
 

@@ -12,8 +12,11 @@ import pytest
 
 from evse import bytecode, prepare
 from evse.errors import UsageError
+from evse.ocpp.device_model import DeviceModel
 from evse.ocpp.schema import Tables
 from evse.shell.tablefile import TableFile
+from evse.store.documents import Documents
+from tests.support.bench import FakeLog
 
 SOURCE = '''"""Text."""
 from __future__ import annotations
@@ -89,6 +92,21 @@ def test_the_compiled_state_serves_the_daemon_and_is_not_made_twice(tmp_path: Pa
         assert marshal.load(file)["csms"]["identity"] == "B"
     (compiled / "config.bin").unlink()
     assert Path(prepared(tmp_path, station_file).config).exists()
+
+
+def test_variables_of_the_station_file_lie_with_the_tables(tmp_path: Path, station_file: Path) -> None:
+    """Not in the configuration, which the daemon keeps; a change of the file reaches them."""
+    before = station_file.read_text()
+    for interval in ("77", "88"):
+        named = 'component = "OCPPCommCtrlr"\nvariable = "HeartbeatInterval"'
+        station_file.write_text(f'{before}\n[[ocpp.variables]]\n{named}\nvalue = "{interval}"\n')
+        path = Path(prepared(tmp_path, station_file).config)
+        config = marshal.loads(path.read_bytes())
+        assert config["overrides"] == []
+        table = TableFile(str(path.parent / prepare.VARIABLES))
+        model = DeviceModel(table.read, Documents(str(tmp_path / "documents"), log=FakeLog()), evses={})
+        assert model.get("OCPPCommCtrlr", "HeartbeatInterval") == interval
+        table.close()
 
 
 def test_a_changed_password_file_counts(tmp_path: Path, station_file: Path) -> None:

@@ -23,7 +23,7 @@ class VariableTable:
     at an EVSE or connector that the station does not have.
     """
 
-    __slots__ = ("_read", "_evses", "_overrides", "_loaded", "_rows", "names", "slots")
+    __slots__ = ("_read", "_evses", "_overrides", "_filed", "_loaded", "_rows", "names", "slots")
 
     def __init__(
         self, read: Callable[[str], bytes | None], evses: dict[int, Evse], overrides: Iterable[dict[str, Any]]
@@ -34,17 +34,25 @@ class VariableTable:
         self._loaded: str | None = None
         self._rows: list[Row] = []
         self.slots: tuple[str, ...] = ()
-        names: list[str] = list(self.entry("components"))
-        known = {name.lower() for name in names}
+        filed, places = self.entry("file") or ((), ())
+        # Where in the compiled file the station file's entries about a component are.
+        self._filed = {component.lower(): f"file_{number}" for number, component in enumerate(filed)}
+        named = list(filed)
         for override in overrides:
             component, (_, evse, connector) = override["component"], place_of(override)
-            if evse is not None and (evse not in evses or connector not in (None, *evses[evse].connectors)):
+            self._overrides.setdefault(component.lower(), []).append(override)
+            named.append(component)
+            if evse is not None:
+                places = (*places, (component, evse, connector))
+        for component, evse, connector in places:
+            if evse not in evses or connector not in (None, *evses[evse].connectors):
                 where = f"{component}@{evse}" if connector is None else f"{component}@{evse}/{connector}"
                 raise UsageError(f"[ocpp.variables] {where}: the station has no such EVSE or connector")
-            lower = component.lower()
-            self._overrides.setdefault(lower, []).append(override)
-            if lower not in known:
-                known.add(lower)
+        names: list[str] = list(self.entry("components"))
+        known = {name.lower() for name in names}
+        for component in named:
+            if component.lower() not in known:
+                known.add(component.lower())
                 names.append(component)
         self.names = tuple(names)
 
@@ -80,12 +88,17 @@ class VariableTable:
     def is_in_file(self, found: Found, attribute: str) -> bool:
         """Whether the station file gives this value."""
         name, place, row = found
-        for override in self._overrides.get(name.lower(), ()):
+        for override in self._stated(name.lower()):
             stated = override.get("attribute", "Actual") == attribute and "value" in override
             if stated and same(row, override["variable"], override.get("variable_instance")):
                 if place_of(override) in (STATION, place):
                     return True
         return False
+
+    def _stated(self, lower: str) -> list[dict[str, Any]]:
+        """What the station file says about a component."""
+        at = self._filed.get(lower)
+        return [*(self.entry(at) if at else ()), *self._overrides.get(lower, ())]
 
     def _rows_of(self, component: str) -> list[Row]:
         lower = component.lower()
@@ -98,7 +111,7 @@ class VariableTable:
         """The rows of a component; one that the station file made for a place stands before the one that it narrows."""
         rows: list[Row] = list(self.entry(lower))
         where = next((row[WHERE] for row in rows), {"evse": "evse", "connector": "connector"}.get(lower, "station"))
-        for override in self._overrides.get(lower, ()):
+        for override in self._stated(lower):
             place = place_of(override)
             named = override["variable"], override.get("variable_instance")
             alike = [at for at, row in enumerate(rows) if same(row, *named)]

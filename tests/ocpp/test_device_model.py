@@ -194,7 +194,7 @@ def test_tables_are_read_a_component_at_a_time_and_not_for_every_question():
     for _ in range(3):
         model.get(*HEARTBEAT)
         model.get("AuthCtrlr", "Enabled")
-    assert asked == ["components", "ocppcommctrlr", "authctrlr"]
+    assert asked == ["file", "components", "ocppcommctrlr", "authctrlr"]
 
 
 # -- layers --------------------------------------------------------------------------------------------------------
@@ -300,6 +300,26 @@ def test_one_evse_may_differ_from_the_others():
     found = [found for found in model.walk("EVSE") if found[2][0] == "MinimumStatusDuration"]
     assert [place[1] for _, place, _ in found] == [1, 2]
     assert source(model, "EVSE", "MinimumStatusDuration", 2) == "file"
+
+
+def test_a_station_file_that_is_compiled_with_the_tables_says_the_same():
+    """So hundreds of presets need no memory but while they are asked for."""
+    overrides = [
+        {"component": "AuthCtrlr", "variable": "LocalPreAuthorize", "value": "true"},
+        {"component": "authctrlr", "variable": "Enabled", "value": "false", "mutability": "ReadOnly"},
+        {"component": "EVSE", "evse": 2, "variable": "MinimumStatusDuration", "value": "7"},
+        {"component": "Coffee-Machine 2", "variable": "Cups", "value": "3", "type": "integer", "max": 9},
+        {"component": "Coffee-Machine 2", "instance": "left", "variable": "Cups", "value": "1"},
+        {"component": "OCPPCommCtrlr", "variable": "HeartbeatInterval", "attribute": "Target", "value": "60"},
+    ]
+    there = make(overrides)
+    compiled = make(read=compile_variables.blobs(overrides=overrides).get)
+    told, again = ([model.describe(found) for found in model.walk()] for model in (there, compiled))
+    assert told == again
+    assert [there.source(found) for found in there.walk()] == [compiled.source(found) for found in compiled.walk()]
+    assert compiled.get("Coffee-Machine 2", "Cups") == "3" and compiled.boolean("AuthCtrlr", "Enabled") is False
+    with pytest.raises(UsageError, match="EVSE@3: the station has no such EVSE"):
+        make(read=compile_variables.blobs(overrides=[{"component": "EVSE", "evse": 3, "variable": "X"}]).get)
 
 
 @pytest.mark.parametrize(("place", "name"), [({"evse": 3}, "EVSE@3:"), ({"evse": 1, "connector": 2}, "EVSE@1/2:")])

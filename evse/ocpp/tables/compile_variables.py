@@ -5,12 +5,15 @@ The file has the layout of `evse.ocpp.tables.compile` (the same reader serves bo
     "<component>"         in lower case: the variables that the station has, rows as `evse.ocpp.variable_row` has them
     "absent_<component>"  standard variables that it has not: what a station file may still add, with its standard type
     "keys16"              (profile, key, component, variable, instance, view) for each 1.6 configuration key
+    "file"                (names of components that the station file speaks of, places: (component, EVSE, connector))
+    "file_<n>"            its entries about the n-th of them
 """
 
 from __future__ import annotations
 
 import difflib
 import marshal
+from collections.abc import Iterable
 from typing import Any
 
 from evse.errors import UsageError
@@ -20,7 +23,7 @@ from evse.ocpp.variable_row import MUTABILITY, NAME, VALUES, key_of, overridden,
 from evse.ocpp.variable_value import check
 
 # Of the entries; changes with them, so that a file of an earlier program is compiled anew.
-LAYOUT = "1"
+LAYOUT = "2"
 ACCESS = {"RO": "ReadOnly", "RW": "ReadWrite", "WO": "WriteOnly", "RO/RW": "ReadWrite"}
 DATA_TYPES = (
     "string", "decimal", "integer", "dateTime", "boolean", "OptionList", "SequenceList", "MemberList",
@@ -130,23 +133,39 @@ def parse_keys(table: str) -> tuple[tuple[Any, ...], ...]:
     return tuple(rows)
 
 
-def blobs(variables: str | None = None, keys: str | None = None) -> dict[str, bytes]:
-    """The entries of the compiled file in memory: `DeviceModel(blobs().get, ...)`."""
+def blobs(
+    variables: str | None = None, keys: str | None = None, overrides: Iterable[dict[str, Any]] = ()
+) -> dict[str, bytes]:
+    """The entries of the compiled file in memory: `DeviceModel(blobs().get, ...)`.
+
+    `overrides`: what the station file says, as `station_overrides` gives it.
+    """
     ours, others = parse(text("variables.txt") if variables is None else variables)
     entries: dict[str, Any] = {"components": tuple(ours)}
     entries.update((component.lower(), tuple(rows)) for component, rows in ours.items())
     entries.update(("absent_" + component.strip("<>").lower(), tuple(rows)) for component, rows in others.items())
     entries["keys16"] = parse_keys(text("keys16.txt") if keys is None else keys)
+    filed: dict[str, list[dict[str, Any]]] = {}
+    spelled: dict[str, str] = {}
+    places = []
+    for override in overrides:
+        component, (_, evse, connector) = override["component"], place_of(override)
+        filed.setdefault(spelled.setdefault(component.lower(), component), []).append(override)
+        if evse is not None:
+            places.append((component, evse, connector))
+    entries["file"] = tuple(filed), tuple(dict.fromkeys(places))
+    entries.update((f"file_{number}", filed[component]) for number, component in enumerate(filed))
     return {name: marshal.dumps(entry) for name, entry in entries.items()}
 
 
-def compile_variables(out_path: str) -> None:
+def compile_variables(out_path: str, overrides: list[dict[str, Any]] | None = None) -> None:
     """Brings the compiled file up to date; one that is whole and of the same text and Python is left as it is.
 
-    Raises OSError where it cannot be written.
+    `overrides` as in `blobs`. Raises OSError where it cannot be written.
     """
     sources = text("variables.txt"), text("keys16.txt")
-    bring_up_to_date(out_path, "\n".join((LAYOUT, *sources)).encode(), lambda: blobs(*sources))
+    whole = "\n".join((LAYOUT, *sources, repr(overrides or []))).encode()
+    bring_up_to_date(out_path, whole, lambda: blobs(*sources, overrides or []))
 
 
 def station_overrides(
