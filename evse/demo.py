@@ -17,6 +17,8 @@ IDENTITY = "DEMO-1"
 CARD = "04A2B6C8DEMO"
 SHUTDOWN_S = 10.0
 STEP_S = 10.0
+# The first start compiles, which takes its time on a small machine.
+START_S = 240.0
 # Long enough for three samples a second apart: about 18 Wh at 22 kW.
 CHARGE_S = 3.0
 STATION_FILE = """\
@@ -115,7 +117,7 @@ class Demo:
             self._process = await asyncio.create_subprocess_exec(
                 *command, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
             )
-        self._reader, self._writer = await self._step("the station to start", self._connect())
+        self._reader, self._writer = await self._step("the station to start", self._connect(), START_S)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         path = os.path.join(self.state_dir, "control.sock")
@@ -136,16 +138,16 @@ class Demo:
         if self._process is not None and self._process.returncode is not None:
             raise DemoError(f"the station ended with exit code {self._process.returncode}\n{self._last_words()}")
 
-    async def _step(self, what: str, waiting: Any) -> Any:
-        """What is waited for, unless the station ends or STEP_S pass before. Raises DemoError."""
+    async def _step(self, what: str, waiting: Any, within_s: float = STEP_S) -> Any:
+        """What is waited for, unless the station ends or that time passes before. Raises DemoError."""
         task = asyncio.ensure_future(waiting)
         ended = asyncio.ensure_future(self._process.wait()) if self._process is not None else task
         try:
-            await asyncio.wait({task, ended}, timeout=STEP_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, ended}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
             self._check_alive()
-            raise DemoError(f"waited {STEP_S:g} s in vain for {what}\n{self._last_words()}")
+            raise DemoError(f"waited {within_s:g} s in vain for {what}\n{self._last_words()}")
         finally:
             task.cancel()
             ended.cancel()

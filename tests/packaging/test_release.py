@@ -35,12 +35,13 @@ def release(root: Path, out: Path) -> list[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("EVSE_RELEASE"), reason="EVSE_RELEASE is not set; yocto/check.sh sets it")
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not installed")
 def test_two_places_and_two_accounts_give_the_same_bytes(tmp_path: Path) -> None:
-    for place, mode in (("one", 0o022), ("another/much/deeper", 0o077)):
+    for source, place, mode in ((ROOT, "one", 0o022), (tmp_path / "one", "another/much/deeper", 0o077)):
         before = os.umask(mode)
         try:
-            shutil.copytree(ROOT, tmp_path / place, ignore=IGNORED)
+            shutil.copytree(source, tmp_path / place, ignore=IGNORED)
         finally:
             os.umask(before)
     first = release(tmp_path / "one", tmp_path / "a")

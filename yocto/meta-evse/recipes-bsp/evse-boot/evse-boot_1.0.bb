@@ -5,12 +5,13 @@ SECTION = "bootloaders"
 LICENSE = "Apache-2.0"
 LIC_FILES_CHKSUM = "file://LICENSE;md5=3b83ef96387f14655fc854ddc3c6bd57"
 
+DEPENDS = "u-boot-mkimage-native"
+
 FILESEXTRAPATHS:prepend := "${EVSE_SOURCE}:"
 SRC_URI = "\
     file://LICENSE;subdir=${BPN}-src \
     file://yocto/rauc/boot.cmd.in;subdir=${BPN}-src \
 "
-DEPENDS = "u-boot-mkimage-native"
 S = "${UNPACKDIR}/${BPN}-src"
 
 inherit deploy

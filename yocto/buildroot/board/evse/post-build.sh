@@ -1,0 +1,20 @@
+#!/bin/sh
+# Buildroot, before the image is made: data partition, RAUC's configuration. $1 is the target.
+#   EVSE_KEYRING       root certificate that firmware is signed below; without it no updates
+#   EVSE_VERSION       of the image (1), EVSE_COMPATIBLE (evse-buildroot), EVSE_DISK (mmcblk0)
+set -eu
+here=$(dirname "$0")
+mkdir -p "$1/data"
+grep -q ' /data ' "$1/etc/fstab" ||
+    echo 'LABEL=data /data ext4 noatime,nodev,nosuid,noexec 0 2' >>"$1/etc/fstab"
+if [ -n "${EVSE_KEYRING:-}" ]; then
+    disk=${EVSE_DISK:-mmcblk0}
+    version=${EVSE_VERSION:-1}
+    mkdir -p "$1/etc/rauc"
+    sed -e "s|@COMPATIBLE@|${EVSE_COMPATIBLE:-evse-buildroot}|" -e 's|@TYPE@|ext4|' -e 's|@DATA@|/data|' \
+        -e "s|@BOOTLOADER@|uboot\nbundle-formats=verity\nmin-bundle-version=$version|" \
+        -e "s|@SLOT_A@|/dev/${disk}p2|" -e "s|@SLOT_B@|/dev/${disk}p3|" \
+        "$here/../../../rauc/system.conf.in" >"$1/etc/rauc/system.conf"
+    echo "$version" >"$1/etc/rauc/version"
+    cp "$EVSE_KEYRING" "$1/etc/rauc/keyring.pem"
+fi
