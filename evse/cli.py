@@ -21,7 +21,7 @@ from evse.errors import EvseError
 
 NOUNS = (
     "run", "demonstration", "diagnosis", "charging", "configuration", "variables", "simulation", "tag", "hardware",
-    "health", "tracing",
+    "health", "tracing", "certificates",
 )  # fmt: skip
 
 

@@ -7,6 +7,8 @@ import os
 import sys
 from typing import Any
 
+from evse.commands.client import state_dir
+
 # Options that stand over the settings of [csms] with the same name.
 OPTIONS = {
     "url": "--csms",
@@ -23,6 +25,9 @@ def add(commands: Any, shared: argparse.ArgumentParser, daemon: argparse.Argumen
     """evse check [--config FILE] [--csms URL] ..."""
     check = commands.add_parser("check", help="find out why a station cannot connect", parents=[shared])
     check.add_argument("--config", metavar="FILE", help="station file")
+    check.add_argument(
+        "--state-dir", metavar="DIR", help="certificates of this state directory (default: EVSE_STATE_DIR)"
+    )
     check.add_argument("--csms", metavar="URL", dest="url", help="connect there instead")
     check.add_argument("--identity", help="as this station")
     check.add_argument("--security-profile", type=int, choices=(0, 1, 2, 3), help="with this security profile")
@@ -37,6 +42,7 @@ def add(commands: Any, shared: argparse.ArgumentParser, daemon: argparse.Argumen
 def _check(args: argparse.Namespace) -> int:
     from evse import stationfile
     from evse.check import run_check
+    from evse.shell.certificatefiles import newest_first, path_of
 
     given = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
     for name in ("password_file", "ca", "cert", "key"):
@@ -61,8 +67,12 @@ def _check(args: argparse.Namespace) -> int:
     )
     profile = {name: csms[name] for name in taken}
     profile["subprotocols"] = ["ocpp" + version for version in csms["ocpp_versions"]]
-    root = config["certificates"]["root"]
-    if profile["ca"] is None and root is not None:
-        profile["ca"] = os.path.join(root, "ca", "csms", "CSMS_ROOT_CA.pem")
+    store = config["certificates"]
+    root = store["root"] or os.path.join(state_dir(args), "certificates")
+    if profile["ca"] is None:
+        profile["ca"] = path_of(root, store, "csms_root")
+    if profile["security_profile"] == 3 and profile["cert"] is None:
+        own = newest_first(path_of(root, store, "client_csms"))
+        profile["cert"], profile["key"] = own[0] if own else (None, None)
     station = config["station"]
     return run_check(profile, out=sys.stdout, json=args.json, vendor=station["vendor"], model=station["model"])

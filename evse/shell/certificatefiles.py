@@ -54,6 +54,25 @@ def pairs(directory: str) -> list[str]:
     return [f"{directory}/{name[:-4]}" for name in names if name.endswith(".pem") and name[:-4] + ".key" in names]
 
 
+def newest_first(directory: str) -> list[tuple[str, str]]:
+    """(certificate file, key file) of every pair, by the beginning of their validity."""
+    names = pairs(directory)
+    if len(names) > 1:
+        names.sort(key=_begins, reverse=True)
+    return [(f"{name}.pem", f"{name}.key") for name in names]
+
+
+def _begins(name: str) -> float:
+    """UTC seconds; those of the file itself if the certificate cannot be read."""
+    from evse.shell.tls import read_certificate, seconds
+
+    try:
+        fields = read_certificate(f"{name}.pem")
+    except OSError:
+        fields = None
+    return posix.stat(f"{name}.pem").st_mtime if fields is None else seconds(fields["notBefore"])
+
+
 def count(root: str, settings: dict[str, Any] | None, csms: dict[str, Any]) -> int:
     """Certificates in the store, or in the place of it as [csms] says. [SecurityCtrlr.CertificateEntries]"""
     *files, own, vehicle = (path_of(root, settings, name) for name in PATHS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from evse.settings import CERTIFICATES
 from evse.shell import certificatefiles
-from evse.shell.certificatefiles import PATHS, SERVED, count, pairs, path_of
+from evse.shell.certificatefiles import PATHS, SERVED, count, newest_first, pairs, path_of
+from tests.support.certificates import Certificate
 
 PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 NOTHING: dict[str, Any] = {"ca": None, "cert": None}
@@ -71,3 +73,14 @@ def test_what_the_station_file_names_counts_until_the_store_has_its_own(tmp_path
 def test_a_directory_of_roots_is_not_counted(tmp_path: Path) -> None:
     put(tmp_path / "roots/a.pem")
     assert count(str(tmp_path), None, {"ca": str(tmp_path / "roots"), "cert": None}) == 0
+
+
+def test_the_newest_certificate_comes_first_whatever_its_file_says(tmp_path: Path) -> None:
+    for name, days in (("b", (-3, 9)), ("c", (-1, 9)), ("a", (-2, 9))):
+        Certificate(name, days=days).write(tmp_path, name)
+    assert [Path(pem).stem for pem, _ in newest_first(str(tmp_path))] == ["c", "a", "b"]
+    assert newest_first(str(tmp_path))[0][1] == str(tmp_path / "c.key")
+    (tmp_path / "c.pem").write_text("hello")
+    os.utime(tmp_path / "c.pem", (0, 0))
+    assert [Path(pem).stem for pem, _ in newest_first(str(tmp_path))] == ["a", "b", "c"]
+    assert newest_first("/nonexistent") == []

@@ -1,5 +1,6 @@
 """Job "certificates": everything that is done with the certificate store (its layout: crypto_layout.py).
 
+    {"op": "show"}                                             -> {"shown": [...]}  for people
     {"op": "ids", "types": [...] or None}                      -> {"chains": [CertificateHashDataChain, ...]}
     {"op": "install", "type", "pem", "utc", "most", "check"}   -> {}      [M05]  check: AdditionalRootCertificateCheck
     {"op": "delete", "hash": CertificateHashData}              -> {}      [M04]
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -83,6 +85,33 @@ def _ids(request: dict[str, Any], places: dict[str, Any]) -> dict[str, Any]:
                     entry["childCertificateHashData"] = hashed[1 : 1 + CHILDREN]
                 chains.append(entry)
     return {"chains": chains}
+
+
+def _show(request: dict[str, Any], places: dict[str, Any]) -> dict[str, Any]:
+    """Every file of the store with its first certificates; what is wrong with one stands in its note."""
+    roots = [(kind, path) for kind, paths in _roots(places).items() for path in paths]
+    middle = [("intermediate", path) for path in crypto_layout.intermediates(places)]
+    own = [(use, path) for use, pairs in crypto_own.all_pairs(places).items() for path, _ in pairs]
+    shown = []
+    for kind, path in (*roots, *middle, *own):
+        try:
+            found = crypto_layout.read(path)
+        except JobError as error:
+            shown.append({"kind": kind, "subject": "", "until": "", "note": str(error), "path": path})
+            continue
+        shown += [_shown(kind, path, one) for one in found[: 1 if (kind, path) in own else None]]
+    return {"shown": shown}
+
+
+def _shown(kind: str, path: str, certificate: crypto.Certificate) -> dict[str, str]:
+    until = f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M}"
+    try:
+        crypto.check_properties(certificate)
+        crypto.When(time.time()).check(certificate)
+        note = ""
+    except JobError as error:
+        note = str(error)
+    return {"kind": kind, "subject": crypto.title(certificate), "until": until, "note": note, "path": path}
 
 
 def _roots(places: dict[str, Any]) -> dict[str, list[str]]:
@@ -208,6 +237,7 @@ def _is(certificate: crypto.Certificate, wanted: dict[str, str], issuers: list[c
 
 
 OPERATIONS: dict[str, Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]] = {
+    "show": _show,
     "ids": _ids,
     "install": _install,
     "delete": _delete,
