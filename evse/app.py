@@ -367,6 +367,8 @@ def _evse(devices: Any) -> Evse:
     connectors = [Connector(id, kind, tethered, id in devices.locks) for id, kind, tethered in devices.connectors]
     evse = Evse(devices.id, connectors, devices.phases, devices.max_current_a, False if devices.sees_parking else None)
     evse.switches_phases = devices.phase_switch is not None
+    measurands = () if devices.meter is None else getattr(devices.meter, "measurands", None)
+    evse.measurands = (*measurands, "Current.Offered") if measurands else measurands
     return evse
 
 

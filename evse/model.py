@@ -56,6 +56,7 @@ class Evse:
     """Facts of one EVSE, as told by the charging side. All but `id` and `connectors` change with time.
 
     switches_phases it can do with one phase of the three that it has
+    measurands      what its meter can say, () without one; None: not known
     parking         a vehicle stands in the parking bay; None where no sensor tells
     plugged         number of the connector whose cable is plugged into a vehicle, None
     authorized      the live authorization (a Token), None
@@ -66,7 +67,7 @@ class Evse:
     """
 
     __slots__ = (
-        "id", "connectors", "phases", "max_current_a", "parking", "switches_phases",
+        "id", "connectors", "phases", "max_current_a", "parking", "switches_phases", "measurands",
         "plugged", "authorized", "power_path", "charging_state", "faults", "values", "signed", "values_when",
     )  # fmt: skip
 
@@ -84,6 +85,7 @@ class Evse:
         self.max_current_a = max_current_a
         self.parking = parking
         self.switches_phases = False
+        self.measurands: tuple[str, ...] | None = None
         self.plugged: int | None = None
         self.authorized: Token | None = None
         self.power_path = False

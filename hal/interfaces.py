@@ -68,7 +68,8 @@ if TYPE_CHECKING:
 
         One that signs has besides: `begin()`, energy is about to flow; `end()`, the session is over, instead of the
         last `read()`; `signing_s`, the most that the reading after it takes longer. `problem`, if a driver has it: why
-        there is no reading, None where there is.
+        there is no reading, None where there is. `measurands`, if a driver has it: all names that can occur in its
+        readings.
         """
 
         def read(self) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from evse.clock import Clock, Timer, Timers
 
 OVERCURRENT_S = 7.0
+_OFFERED = ("Current.Offered", None)
 
 
 class ChargingController:
@@ -181,6 +182,7 @@ class ChargingController:
 
     def _hear(self, event: str, *values: Any) -> None:
         if event == "reading":
+            values[0].setdefault(_OFFERED, self.offered_a or 0.0)  # no meter knows it, and every CSMS may ask for it
             self.metering.take(values[0], values[1], self.state not in ("idle", "occupied"))
             tell = self._facts.append if self.ready else self._facts.appendleft  # the first one before all else
             tell(("reading", (self.metering.values, self.metering.signed)))

@@ -31,6 +31,16 @@ OFF = {
     "smart_charging": ("SmartChargingCtrlr.Available SmartChargingCtrlr.Enabled", "SmartCharging"),
 }  # fmt: skip
 
+# Lists of measurands: of what they may hold, a meter gives only some.
+SAMPLED = (
+    ("AlignedDataCtrlr", "Measurands"),
+    ("AlignedDataCtrlr", "TxEndedMeasurands"),
+    ("SampledDataCtrlr", "TxEndedMeasurands"),
+    ("SampledDataCtrlr", "TxStartedMeasurands"),
+    ("SampledDataCtrlr", "TxUpdatedMeasurands"),
+    ("OCPP16Ctrlr", "StartTxnSampledData"),
+)
+
 
 def provide_facts(
     model: DeviceModel,
@@ -85,6 +95,8 @@ def provide_facts(
         lambda _, __: _boolean(station.get("power_loss") == "resume" or model.integer("TxCtrlr", "ResumptionTimeout")),
         "TxProfile",
     )
+    for component, variable in SAMPLED:
+        model.provide(component, variable, None, limits=lambda _, __: _measurands(evses))
     if all(evse.parking is None for evse in evses.values()):
         # No sensor tells of a parking bay, so it is no point of any transaction.
         for variable in ("TxStartPoint", "TxStopPoint"):
@@ -110,6 +122,14 @@ def _switch_off(model: DeviceModel, block: str) -> None:
     if profile:
         rest = ",".join(name for name in model.members("OCPP16Ctrlr", PROFILES) or () if name != profile)
         model.provide("OCPP16Ctrlr", PROFILES, lambda *_: rest)
+
+
+def _measurands(evses: dict[int, Evse]) -> dict[int, Any]:
+    """What any meter of the station can say, the register without any; no limit where that is not known."""
+    known = [evse.measurands for evse in evses.values()]
+    if None in known:
+        return {}
+    return {VALUES: ",".join(sorted({REGISTER[0], *(name for names in known for name in names or ())}))}
 
 
 def _always(limits: dict[int, Any]) -> Any:

@@ -51,6 +51,8 @@ class ModbusMeter(Driver):
     def __init__(self, options: Table, evse_id: int | None, board: Any) -> None:
         super().__init__(options, evse_id, board)
         self.map: Table = options["map"]
+        keys = (key for value in self.map["values"] for key in value[5:7] if key is not None)
+        self.measurands = tuple(dict.fromkeys(measurand for measurand, _ in keys))
         self.interval_s = float(options.get("interval_s", 1.0))
         self.problem: str | None = None
         self._attempts: int = options.get("attempts", 3)

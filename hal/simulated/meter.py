@@ -20,6 +20,7 @@ _POWER_OFFERED = ("Power.Offered", None)
 _FREQUENCY = ("Frequency", None)
 _SOC = ("SoC", None)
 _TEMPERATURE = ("Temperature", None)
+_TOTALS = (_REGISTER, _POWER, _CURRENT_OFFERED, _POWER_OFFERED, _FREQUENCY, _SOC, _TEMPERATURE)
 
 
 class Meter(Device):
@@ -28,6 +29,8 @@ class Meter(Device):
     Options: `interval_s` (1.0), `register_wh` (0), and `signed`, a table with `start` and `end` (the data) and method,
     encoding, public_key: readings carry `start` until energy flows, then nothing, and `end` once it flowed and stopped.
     """
+
+    measurands = tuple(name for name, _ in (*_TOTALS, *_PHASES[0][:2]))
 
     def __init__(self, options: dict[str, Any], evse_id: int | None, board: Any) -> None:
         super().__init__(options, evse_id, board)

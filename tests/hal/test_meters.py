@@ -133,9 +133,10 @@ def test_there_are_maps_enough() -> None:
 def test_what_is_measured_is_read(rig: Rig, model: str, sign: int) -> None:
     truth, wanted = measured(model, sign)
     rig.line.registers[1] = fill(model, truth)
-    rig.meter(model, signing=False)
+    meter = rig.meter(model, signing=False)
     got = rig.reading()
     assert got.keys() == wanted.keys()
+    assert {measurand for measurand, _ in got} == {*meter.measurands}
     assert got == {key: pytest.approx(value, rel=1e-6, abs=1e-3) for key, value in wanted.items()}
     blocks = meterfile.load(model)["blocks"]
     assert len(rig.line.asked) == len(blocks)
