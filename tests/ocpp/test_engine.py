@@ -36,8 +36,7 @@ def test_an_unknown_action_is_not_implemented(version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "action"),
-    [("1.6", "GetDiagnostics"), ("2.0.1", "SetDisplayMessage"), ("2.1", "SetDERControl"), ("2.1", "Heartbeat")],
+    ("version", "action"), [("2.0.1", "SetDisplayMessage"), ("2.1", "SetDERControl"), ("2.1", "Heartbeat")]
 )
 def test_a_known_action_without_block_is_not_supported(version: str, action: str) -> None:
     """[part 4 §4.3] NotSupported: requested action is recognized but not supported by the receiver."""

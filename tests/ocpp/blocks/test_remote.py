@@ -551,21 +551,27 @@ def test_f06_fr_07_a_triggered_transaction_event(version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "action", "message"),
+    ("version", "message"),
     [
-        ("1.6", "TriggerMessage", "DiagnosticsStatusNotification"),
-        ("1.6", "ExtendedTriggerMessage", "LogStatusNotification"),
-        ("2.0.1", "TriggerMessage", "SignCombinedCertificate"),
-        ("2.1", "TriggerMessage", "PublishFirmwareStatusNotification"),
-        ("2.1", "TriggerMessage", "CustomTrigger"),
+        ("2.0.1", "SignCombinedCertificate"),
+        ("2.1", "PublishFirmwareStatusNotification"),
+        ("2.1", "CustomTrigger"),
     ],
 )
-def test_f06_fr_08_fr_19_a_message_without_its_block_is_not_implemented(
-    version: str, action: str, message: str
-) -> None:
+def test_f06_fr_08_fr_19_a_message_without_its_block_is_not_implemented(version: str, message: str) -> None:
     bench = station(version)
     more = {"customTrigger": "x"} if message == "CustomTrigger" else {}
-    assert bench.ask(action, {"requestedMessage": message, **more}) == {"status": "NotImplemented"}
+    assert bench.ask("TriggerMessage", {"requestedMessage": message, **more}) == {"status": "NotImplemented"}
+
+
+def test_a_message_whose_block_is_switched_off_is_not_implemented() -> None:
+    bench = Bench(blocks={**QUIET, "diagnostics": ""})
+    bench.connect("1.6")
+    for action, message in (
+        ("TriggerMessage", "DiagnosticsStatusNotification"),
+        ("ExtendedTriggerMessage", "LogStatusNotification"),
+    ):
+        assert bench.ask(action, {"requestedMessage": message}) == {"status": "NotImplemented"}
 
 
 @versions
