@@ -214,66 +214,89 @@ def test_TC_C_25_CS_list_before_cache(version: str) -> None:
 # -- authorization by the list, online ---------------------------------------------------------------------------------
 
 
+local_and_remote = pytest.mark.parametrize("remote", [False, True], ids=["local", "remote"])  # [errata 2025-02]
+
+
 def listed(version: str, info: dict[str, Any], **variables: Any) -> Station:
     """TOKEN is in the list with this info; LocalPreAuthorize."""
     station = Station(version=version)
-    station.put(AuthCtrlr__LocalPreAuthorize=True, **variables)
+    station.put(AuthCtrlr__LocalPreAuthorize=True, AuthCtrlr__AuthorizeRemoteStart=True, **variables)
     states201.id_token_local_auth_list(station, (TOKEN, info))
     return station
 
 
+def start_remotely(station: Station) -> None:
+    answer = station.ask("RequestStartTransaction", idToken=token(), evseId=1, remoteStartId=77)
+    assert answer["status"] == "Accepted"
+
+
+@local_and_remote
 @pytest.mark.parametrize("point", ["PowerPathClosed", "Authorized"])
 @versions2
-def test_TC_C_27_CS_online_list_accepted(version: str, point: str) -> None:
+def test_TC_C_27_CS_online_list_accepted(version: str, point: str, remote: bool) -> None:
     """Nobody is asked for a card that the list accepts. [C14.FR.02]"""
     station = listed(version, ACCEPTED, TxCtrlr__TxStartPoint=point)
-    for event in states201.authorized(station, asked=False):
-        check(event, "Authorized", "Started")
+    for event in states201.authorized(station, asked=False, remote=remote):
+        check(event, "RemoteStart" if remote else "Authorized", "Started")
         assert event["idToken"] == token()
     states201.energy_transfer_started(station, asked=False)
 
 
-def online_refused(version: str, status: str) -> None:
+def online_refused(version: str, status: str, remote: bool) -> None:
     """A card that the list does not accept is asked for, and refused. [C14.FR.03]"""
     station = listed(version, {"status": status}, LocalAuthListCtrlr__DisablePostAuthorize=False)
     station.tokens[TOKEN] = {"status": status}
-    assert states201.present(station) == []
+    if remote:
+        start_remotely(station)
+        station.expect("Authorize", idToken=token())
+        assert station.hear() == []
+    else:
+        assert states201.present(station) == []
     station.advance(MESSAGE_TIMEOUT_S)
     assert station.hear() == [] and station.engine.evses[1].authorized is None
 
 
+@local_and_remote
 @versions2
-def test_TC_C_28_CS_online_list_invalid_and_not_accepted(version: str) -> None:
-    online_refused(version, "Invalid")
+def test_TC_C_28_CS_online_list_invalid_and_not_accepted(version: str, remote: bool) -> None:
+    online_refused(version, "Invalid", remote)
 
 
+@local_and_remote
 @versions2
-def test_TC_C_29_CS_online_list_restricted(version: str) -> None:
-    online_refused(version, "Blocked")
+def test_TC_C_29_CS_online_list_restricted(version: str, remote: bool) -> None:
+    online_refused(version, "Blocked", remote)
 
 
+@local_and_remote
 @versions2
-def test_TC_C_30_CS_online_list_expired(version: str) -> None:
-    online_refused(version, "Expired")
+def test_TC_C_30_CS_online_list_expired(version: str, remote: bool) -> None:
+    online_refused(version, "Expired", remote)
 
 
+@local_and_remote
 @pytest.mark.parametrize("point", ["PowerPathClosed", "Authorized"])
 @versions2
-def test_TC_C_31_CS_online_list_invalid_and_accepted(version: str, point: str) -> None:
+def test_TC_C_31_CS_online_list_invalid_and_accepted(version: str, point: str, remote: bool) -> None:
     """Invalid in the list, accepted by the CSMS now: it charges. [C14.FR.03]"""
     variables = {"LocalAuthListCtrlr__DisablePostAuthorize": False, "TxCtrlr__TxStartPoint": point}
     station = listed(version, INVALID, **variables)
     station.tokens[TOKEN] = ACCEPTED
-    states201.authorized(station)
+    states201.authorized(station, remote=remote)
     states201.energy_transfer_started(station)
 
 
+@local_and_remote
 @versions2
-def test_TC_C_58_CS_online_list_disable_post_authorize(version: str) -> None:
+def test_TC_C_58_CS_online_list_disable_post_authorize(version: str, remote: bool) -> None:
     """DisablePostAuthorize: the list's refusal is final. [C14.FR.03]"""
     station = listed(version, INVALID, LocalAuthListCtrlr__DisablePostAuthorize=True)
     station.tokens[TOKEN] = ACCEPTED
-    assert states201.present(station, asked=False) == []
+    if remote:
+        start_remotely(station)
+        assert station.hear() == []
+    else:
+        assert states201.present(station, asked=False) == []
     assert station.engine.evses[1].authorized is None
 
 
