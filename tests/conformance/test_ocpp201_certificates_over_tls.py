@@ -17,6 +17,8 @@ from tests.support.station import Station
 
 IDENTITY = "CS001"
 ACCEPTED = {"status": "Accepted"}
+# What the resident process must not load, whatever is done with certificates.
+FORBIDDEN = {"cryptography", "ssl", "subprocess", "json", "datetime"}
 PASSWORD = "OldPassword-0123456"
 FILE = """
 board = "simulated-ac-1"
@@ -149,6 +151,12 @@ def test_TC_A_11_CS_a_new_certificate_by_request_of_the_csms(version: str, world
         assert old.lstrip("0") != serial
         station.wait(lambda: len(world.own()) == 1, 10)
         assert "factory.pem" not in world.own()
+        assert not FORBIDDEN & set(station.control("modules")["modules"])
+        key = next((world.store / "client/csms").glob("*.key")).read_text()
+        told = [str(message) for message in csms_messages(world)]
+        secret = key.splitlines()[1]
+        assert len(secret) > 40
+        assert not [text for text in (*told, station.log.read_text(errors="replace")) if secret in text]
 
 
 def test_a02_fr_28_back_to_the_old_certificate(tmp_path: Path) -> None:
@@ -170,6 +178,10 @@ def test_a02_fr_28_back_to_the_old_certificate(tmp_path: Path) -> None:
                 limit_s=40,
             )
             station.wait(lambda: world.own() == ["factory.pem"], 10)
+
+
+def csms_messages(world: World) -> list[Any]:
+    return list(world.csms.now.messages)
 
 
 def replaced_root(world: World) -> Certificate:
