@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # epoll waits for whole milliseconds and rounds up; what is due sooner than this is waited for exactly, by select.
 EXACT_S = 0.01
 
+# Descriptors that one pass serves; others that are ready have their turn in the next.
+READY = 16
+
 
 class Handle:
     """A call that is due later; `cancel()` may be called at any time and any number of times."""
@@ -196,7 +199,7 @@ class Loop:
             left = max(0.0, when - self.time())
             wait_s = left if wait_s is None else min(wait_s, left)
         if wait_s is None or not 0 < wait_s < EXACT_S:
-            ready = self._epoll.poll(wait_s)
+            ready = self._epoll.poll(wait_s, READY)
         else:
             ready = self._epoll.poll(0) if select((self._epoll,), (), (), wait_s)[0] else []
         for fd, mask in ready:
@@ -207,7 +210,8 @@ class Loop:
                     self._run(handle)
         now = self.time()
         while (when := self._timers.next()) is not None and when <= now:
-            self._run(Handle(self._timers.run, (now,)))  # again after a timer that raised: it is out of the heap, the others are not
+            # Again after a timer that raised: it is out of the heap, the others are not.
+            self._run(Handle(self._timers.run, (now,)))
             ready.append((0, 0))
         soon, self._soon = self._soon, []
         for handle in soon:

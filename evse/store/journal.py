@@ -147,11 +147,11 @@ class Journal:
             self.done_seq = seq
             self._head = None
             if self._next is not None:
-                number, event, *place = self._next
+                number, event, segment, end = self._next
                 self._next = None
                 if number == seq + 1:
                     self._head = number, event
-                    self._places[1] = self._places[2] = number, *place
+                    self._places[1] = self._places[2] = number, segment, end
             self._forget_delivered()
         if fields or self.done_seq != self._noted:
             self._append(fields, durable)
