@@ -1,7 +1,7 @@
 #!/bin/sh
 # Checks of the packaging that need no metadata of Yocto and no tree of Buildroot: Debian packages and PyPI are enough.
 # What a machine lacks is skipped with a line that says so. Exit code 1 if something is wrong.
-#   yocto/check.sh            PYTHON chooses the interpreter with the test dependencies (python3)
+#   yocto/check.sh            PYTHON: interpreter with the test dependencies (python3); CHECK_TESTS=no leaves pytest out
 # With the release's own metadata: yocto/check-metadata.sh, yocto/check-buildroot.sh.
 cd "$(dirname "$0")/.." || exit 1
 python=${PYTHON:-python3}
@@ -59,11 +59,13 @@ fi
 for tool in systemd-analyze dpkg-deb rauc genimage mkimage mcopy mksquashfs; do
     has $tool || skipped "tests that use $tool" "it is not installed"
 done
-EVSE_RELEASE=1 "$python" -m pytest -q -rs tests/packaging tests/hal/test_boards.py tests/hal/test_permissions.py \
-    >"$work/log" 2>&1
-code=$?
-sed -n 's/^SKIPPED/skipped/p' "$work/log" | cut -c1-160
-result "tests of packaging" $code "$work/log"
+if [ "${CHECK_TESTS:-yes}" = yes ]; then
+    EVSE_RELEASE=1 "$python" -m pytest -q -rs tests/packaging tests/hal/test_boards.py tests/hal/test_permissions.py \
+        >"$work/log" 2>&1
+    code=$?
+    sed -n 's/^SKIPPED/skipped/p' "$work/log" | cut -c1-160
+    result "tests of packaging" $code "$work/log"
+fi
 
 if has lintian && has dpkg-deb; then
     "$python" yocto/debian/build-deb --out "$work" >/dev/null && lintian --fail-on error "$work"/*.deb >"$work/log" 2>&1

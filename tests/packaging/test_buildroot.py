@@ -123,5 +123,8 @@ def test_the_image_has_two_systems_a_data_partition_and_a_bundle(machine: str, t
             assert image.read(6) == b"loader"
     else:
         assert "U-BOOT" in run("mdir", "-i", images / "boot.vfat", "::").upper()
-    told = run("rauc", f"--conf={target / 'etc' / 'rauc' / 'system.conf'}", "info", images / "evse.raucb")
+    # Debian 12's RAUC does not know min-bundle-version, which images use.
+    known = target / "etc" / "rauc" / "known.conf"
+    known.write_text(conf.replace("min-bundle-version=1.2.3\n", ""))
+    told = run("rauc", f"--conf={known}", "info", images / "evse.raucb")
     assert "1.2.3" in told and "verity" in told.lower()

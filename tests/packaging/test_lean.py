@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import py_compile
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,29 @@ def test_a_whole_session_without_sources(tree: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     assert not list(tree.rglob("__pycache__"))
+
+
+@pytest.mark.slow
+def test_an_interpreter_runs_on_a_packed_library(tree: Path, tmp_path: Path) -> None:
+    library = tmp_path / "lib" / f"python3.{sys.version_info.minor}"
+    ignored = shutil.ignore_patterns("site-packages", "dist-packages", "__pycache__", "test", "config-*", "idlelib")
+    shutil.copytree(sysconfig.get_path("stdlib"), library, ignore=ignored)
+    for name in ("dataclasses", "enum"):  # as Buildroot leaves them: byte code alone
+        path = library / f"{name}.py"
+        py_compile.compile(str(path), str(path) + "c", doraise=True)
+        path.unlink()
+    command = [sys.executable, LEAN, "--library", library]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert not list(library.rglob("*.py")) and 1_000_000 < int(done.stdout) < 8_000_000
+    interpreter = os.path.realpath(sys.executable)
+    environment = {**os.environ, "PYTHONHOME": str(tmp_path), "PYTHONPATH": str(tree)}
+    code = "import argparse, asyncio, dataclasses, ssl; from evse.cli import main; print(argparse.__file__); main()"
+    done = subprocess.run(
+        [interpreter, "-S", "-c", code, "config", "init"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(library / "argparse.pyc") in done.stdout and "[csms]" in done.stdout
 
 
 def test_another_directory_is_refused(tmp_path: Path) -> None:

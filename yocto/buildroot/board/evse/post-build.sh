@@ -7,6 +7,10 @@ here=$(dirname "$0")
 mkdir -p "$1/data"
 grep -q ' /data ' "$1/etc/fstab" ||
     echo 'LABEL=data /data ext4 noatime,nodev,nosuid,noexec 0 2' >>"$1/etc/fstab"
+# Python's own library, stripped and compressed as the station's code is.
+for library in "$1"/usr/lib/python3.*; do
+    if [ -d "$library/encodings" ]; then "$HOST_DIR/bin/python3" "$here/../../../lean" --library "$library" >/dev/null; fi
+done
 if [ -n "${EVSE_KEYRING:-}" ]; then
     disk=${EVSE_DISK:-mmcblk0}
     version=${EVSE_VERSION:-1}
