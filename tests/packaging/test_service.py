@@ -154,3 +154,27 @@ def test_without_systemd_a_station_that_dies_is_started_again(tmp_path: Path) ->
     assert "is started again" in supervised.syslog.read_text()
     with pytest.raises(ProcessLookupError):
         os.kill(second, 0)
+
+
+@pytest.mark.slow
+def test_without_systemd_root_hears_that_new_firmware_wants_the_machine_started(tmp_path: Path) -> None:
+    """Exit code 76 reaches the pipe at which the init script waits; the station is started again all the same."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in (("evse", f"echo run >>{tmp_path}/runs; exit 76"), ("evse-outputs-off", "true"), ("logger", "cat")):
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    os.mkfifo(tmp_path / "reboot")
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "EVSE_RUN": str(tmp_path), "EVSE_RESTART_S": "1"}
+    waits = subprocess.Popen(["sh", "-c", f"read -r word <{tmp_path}/reboot && echo $word"], stdout=subprocess.PIPE)
+    supervisor = subprocess.Popen([SERVICE / "evse-supervise"], env=environment, stderr=subprocess.DEVNULL)
+    try:
+        assert waits.communicate(timeout=10)[0] == b"firmware\n"
+        end = time.monotonic() + 10
+        while (tmp_path / "runs").read_text().count("run") < 2:  # nobody waits at the pipe any more
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        supervisor.send_signal(signal.SIGTERM)
+        supervisor.wait(10)
+    assert "reboot" in (SERVICE / "evse.init").read_text()
