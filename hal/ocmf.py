@@ -76,15 +76,25 @@ def der(signature: bytes) -> bytes:
     return bytes((0x30, len(body))) + body
 
 
+def _method(record: bytes) -> str | None:
+    """What the signature says of itself (SA), None if it says nothing."""
+    parts = split(record)[1].partition(b'"SA"')[2].split(b'"', 2)
+    if len(parts) < 3 or parts[0].strip() != b":" or not parts[1].isascii():
+        return None
+    return parts[1].decode()
+
+
 def signed_value(record: bytes, method: str, public_key: str) -> dict[str, Any]:
     """What a reading carries: the record in base64, the key (hexadecimal DER, "" for none) as the OCA writes it.
+
+    `method`: where the record does not name its own. Raises HalError("Ocmf") for what is no record.
 
     [OCA application note "Signed Meter Values" 3.2]
     """
     key = b"oca:base16:asn1:" + public_key.encode() if public_key else b""
     return {
         "data": b2a_base64(record, newline=False).decode(),
-        "method": method,
+        "method": _method(record) or method,
         "encoding": "OCMF",
         "public_key": b2a_base64(key, newline=False).decode(),
     }

@@ -9,54 +9,28 @@ from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hal import meterfile, ocmf
+from hal import ocmf
 from hal.board import Board
-from hal.drivers.modbus_meter import REGISTER, make_meter
+from hal.drivers.modbus_meter import make_meter
 from hal.drivers.signing_meter import RECOVER_S, BauerMeter, IskraMeter
 from hal.interfaces import HalError
 from tests.support.fakeloop import FakeLoop
-from tests.support.modbusline import BAUD, HOLDING, ModbusLine, fill, map_source, pass_time
+from tests.support.modbusline import BAUD, ModbusLine, pass_time
 from tests.support.outlets import Post, board_file
+from tests.support.signingmeters import CURVES, METHOD, FakeBauer, FakeIskra, FakeMeter, Signer, payload
 
 OCMF = pytest.importorskip("pyocmf", reason="pyocmf wants a newer cryptography than the oldest promised").OCMF
 
 Table = dict[str, Any]
-METHOD = "ECDSA-secp256r1-SHA256"
-
-
-def payload(number: int, kind: str, pad: int = 0) -> bytes:
-    """A payload as meters write them: odd spaces, signs of JSON within strings, numbers that must not be rewritten."""
-    text = (
-        '{"FV" : "1.0","GI":"a{\\"}","GS":"1","PG":"T%d","MV":"x","MS":"7","IS":false,"IL":"NONE","IF":[],"IT":"NONE",'
-        '"ID":"","TT":"é%s","RD":[{"TM":"2026-01-01T00:00:00,000+0000 S","TX":"%s","RV":0.100,"RI":"1-0:1.8.0",'
-        '"RU":"kWh","RT":"AC","EF":"","ST":"G"}]}'
-    )
-    return (text % (number, "x" * pad, kind)).encode()
-
-
-class Signer:
-    """The key of a meter, and what verifies with its public half."""
-
-    def __init__(self) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        numbers = self.key.public_key().public_numbers()
-        self.point = numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
-        der = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        self.public = self.key.public_key().public_bytes(*der)
-
-    def sign(self, data: bytes) -> bytes:
-        return self.key.sign(data, ec.ECDSA(hashes.SHA256()))
 
 
 def verify(signed: Table) -> Table:
     """The payload of what a reading carried, verified by pyocmf, which knows OCMF and not us."""
-    assert signed["encoding"] == "OCMF" and signed["method"] == METHOD
+    assert signed["encoding"] == "OCMF"
     prefix, key = b64decode(signed["public_key"]).decode().rsplit(":", 1)
     assert prefix == "oca:base16:asn1"
     record = b64decode(signed["data"])
@@ -67,6 +41,20 @@ def verify(signed: Table) -> Table:
 
 
 # OCMF
+
+
+@pytest.mark.parametrize(
+    ("record", "method"),
+    [
+        (b'OCMF|{"SA":"x"}|{"SD":"30"}', METHOD),
+        (b'OCMF|{}|{"SA":"ECDSA-secp384r1-SHA256","SD":"30"}', "ECDSA-secp384r1-SHA256"),
+        (b'OCMF|{}|{"SD":"30", "SA" : "ECDSA-secp256k1-SHA256"}', "ECDSA-secp256k1-SHA256"),
+        (b'OCMF|{}|{"SA":5}', METHOD),
+        (b'OCMF|{}|{"SA":"\xff"}', METHOD),
+    ],
+)
+def test_the_method_is_the_one_that_the_record_names(record: bytes, method: str) -> None:
+    assert ocmf.signed_value(record, METHOD, "")["method"] == method
 
 
 def test_split_gives_the_bytes_as_they_stand() -> None:
@@ -127,79 +115,6 @@ def test_key_that_a_meter_does_not_tell() -> None:
 
 
 # Meters
-
-
-class FakeMeter:
-    """What the registers of a signing meter do when they are written; `fail` is the status it ends with."""
-
-    def __init__(self, line: ModbusLine, model: str) -> None:
-        self.line = line
-        self.signer = Signer()
-        self.places: Table = meterfile.load(model)["signing"]
-        self.records = 0
-        self.fail: int | None = None
-        self.slow = False
-        truth = dict.fromkeys(map_source(model)["values"], 1.0)
-        truth[REGISTER[0]] = 5000.0
-        line.registers[1] = fill(model, truth)
-        line.on_write = self.hear
-        line.written.clear()
-
-    @property
-    def holding(self) -> dict[int, int]:
-        return self.line.registers[1][HOLDING]
-
-    def put(self, address: int, data: bytes) -> None:
-        data += bytes(len(data) % 2)
-        self.holding.update({address + i // 2: data[i] << 8 | data[i + 1] for i in range(0, len(data), 2)})
-
-    def hear(self, unit: int, address: int, values: list[int]) -> None:
-        raise AssertionError("nothing was to be written")
-
-
-class FakeIskra(FakeMeter):
-    raw_signature = False
-
-    def __init__(self, line: ModbusLine) -> None:
-        super().__init__(line, "iskra-wm3m4")
-        for first, count in ((7000, 1), (7051, 20), (7100, 512), (7612, 512), (8124, 32), (8188, 64)):
-            self.put(first, bytes(2 * count))
-        self.put(8124, self.signer.point)
-
-    def hear(self, unit: int, address: int, values: list[int]) -> None:
-        if address != 7051:
-            return
-        self.records += 1
-        self.holding[7000] = 1 if values == [0x4200] else 0
-        if self.fail is not None:
-            self.holding[7052] = self.fail
-            return
-        data = payload(self.records, "B" if values == [0x4200] else "E", pad=100 + self.records)
-        signature = self.signer.sign(data)
-        if self.raw_signature:
-            r, s = decode_dss_signature(signature)
-            signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
-        self.put(7612, data)
-        self.put(8188, signature)
-        self.holding.update({7057: len(data), 7058: len(signature), 7052: 2 if self.slow else 15})
-
-
-class FakeBauer(FakeMeter):
-    def __init__(self, line: ModbusLine) -> None:
-        super().__init__(line, "bauer-bsm-ws36a")
-        for start in (0xA91B, 0xAB0F):
-            self.put(start, bytes(2 * 498))
-
-    def hear(self, unit: int, address: int, values: list[int]) -> None:
-        assert values == [2] and address in (0xA91B + 3, 0xAB0F + 3)
-        self.records += 1
-        if self.fail is not None:
-            self.holding[address] = self.fail
-            return
-        data = payload(self.records, "B" if address == 0xA91B + 3 else "E", pad=200)
-        record = b"OCMF|" + data + b'|{"SD":"' + self.signer.sign(data).hex().encode() + b'"}'
-        self.put(address + 1, record + bytes(988 - len(record)))
-        self.holding[address] = 2 if self.slow else 0
 
 
 class Rig:
@@ -452,6 +367,20 @@ def test_bauer_text_that_is_no_record(server: ModbusLine) -> None:
     rig.meter.begin()
     rig.until(rig.faults)
     assert "a record begins with OCMF|" in rig.faults()[0][2]
+    rig.close()
+
+
+@pytest.mark.parametrize("encoding", ["hex", "base64"])
+@pytest.mark.parametrize("curve", CURVES)
+def test_records_of_any_curve_pass_byte_for_byte(server: ModbusLine, curve: str, encoding: str) -> None:
+    signer = Signer(curve, encoding)
+    fake = FakeBauer(server, signer)
+    rig = Rig(server, fake, "bauer-bsm-ws36a", public_key=signer.public.hex())
+    rig.meter.begin()
+    rig.until(rig.signed)
+    (signed,) = rig.signed()
+    assert b64decode(signed["data"]) == fake.told[0] and signed["method"] == signer.method
+    assert verify(signed)["RD"][0]["TX"] == "B"
     rig.close()
 
 
