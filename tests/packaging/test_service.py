@@ -161,7 +161,8 @@ def test_without_systemd_root_hears_that_new_firmware_wants_the_machine_started(
     """Exit code 76 reaches the pipe at which the init script waits; the station is started again all the same."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name, text in (("evse", f"echo run >>{tmp_path}/runs; exit 76"), ("evse-outputs-off", "true"), ("logger", "cat")):
+    programs_text = {"evse": f"echo run >>{tmp_path}/runs; exit 76", "evse-outputs-off": "true", "logger": "cat"}
+    for name, text in programs_text.items():
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (programs / name).chmod(0o755)
     os.mkfifo(tmp_path / "reboot")
