@@ -11,6 +11,7 @@ from evse.ocpp.engine import Engine
 from evse.ocpp.schema import Tables
 from evse.ocpp.station_facts import provide_facts
 from evse.profiles import ROOT_CA, Profiles
+from evse.shell.certificatefiles import count
 from evse.shell.connection import Connection
 from evse.shell.tablefile import TableFile
 from evse.shell.trace import Trace
@@ -92,6 +93,7 @@ class Online:
             faults=self.engine.faults,
             blocks=config["blocks"],
         )
+        self.model.provide("SecurityCtrlr", "CertificateEntries", self._entries)
         self.connection = Connection(
             station.loop, log, on_open=self._opened, on_text=self._received, on_close=self._closed, trace=self._traced
         )
@@ -259,6 +261,10 @@ class Online:
         root = getattr(connection.channel, "root", None) if connection.state == "open" else None
         profile = connection.profiles[connection.profile] if connection.profiles else {}
         return {"trusted": root() if root is not None else None, "used": profile.get("cert")}
+
+    def _entries(self, _: Any, __: Any) -> str:
+        """CertificateEntries, as the files are now."""
+        return str(count(self._certificates(), self._config["certificates"], self._config["csms"]))
 
     def _certificates(self) -> str:
         """Root of the certificate store."""
