@@ -24,6 +24,8 @@ PATHS = {
 SERVED = "served"
 BEGIN = b"-----BEGIN CERTIFICATE-----"
 FILE_BYTES = 1 << 20
+# A file of more roots is somebody else's, as that of the operating system: trusted, but neither listed nor changed.
+ROOTS = 20
 
 
 def path_of(root: str, settings: dict[str, Any] | None, name: str) -> str:
@@ -73,19 +75,27 @@ def _begins(name: str) -> float:
     return posix.stat(f"{name}.pem").st_mtime if fields is None else seconds(fields["notBefore"])
 
 
+def held(path: str) -> int:
+    """How many certificates a file holds; 0 if it is not there, or a directory."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(FILE_BYTES).count(BEGIN)
+    except OSError:
+        return 0
+
+
+def is_ours(ca: str) -> bool:
+    """Whether the roots that [csms] names are the station's to list and to change: one file of a few."""
+    return 0 < held(ca) <= ROOTS
+
+
 def count(root: str, settings: dict[str, Any] | None, csms: dict[str, Any]) -> int:
     """Certificates in the store, or in the place of it as [csms] says. [SecurityCtrlr.CertificateEntries]"""
     *files, own, vehicle = (path_of(root, settings, name) for name in PATHS)
-    if csms["ca"] is not None and not is_there(files[0]):
-        files[0] = csms["ca"]
-    certificates = [f"{path}.pem" for directory in (own, vehicle) for path in pairs(directory)]
+    files.append(old_root(files[0]))
+    if csms["ca"] is not None and not is_there(files[0]) and is_ours(csms["ca"]):
+        files.append(csms["ca"])
+    files += [f"{name}.pem" for directory in (own, vehicle) for name in pairs(directory)]
     if csms["cert"] is not None and not (pairs(own) and is_there(f"{own}/{SERVED}")):
-        certificates.append(csms["cert"])
-    found = 0
-    for path in (*files, old_root(files[0]), *certificates):
-        try:
-            with open(path, "rb") as file:
-                found += file.read(FILE_BYTES).count(BEGIN)
-        except OSError:
-            continue  # not there, or a directory of roots, which are not counted
-    return found
+        files.append(csms["cert"])
+    return sum(map(held, files))

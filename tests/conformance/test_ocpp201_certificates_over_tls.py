@@ -226,6 +226,9 @@ def test_the_root_that_the_connection_stands_on_is_not_deleted(tmp_path: Path) -
             other = Certificate("Other Root", ca=True)
             answer = world.ask("InstallCertificate", certificateType="CSMSRootCertificate", certificate=other.pem())
             assert answer == ACCEPTED
+            entries = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "CertificateEntries"}}
+            (result,) = world.ask("GetVariables", getVariableData=[entries])["getVariableResult"]
+            assert result["attributeValue"] == "2"
             refused = world.ask("DeleteCertificate", certificateHashData=hash_data(world.root))
             assert refused["status"] == "Failed"
             assert world.ask("DeleteCertificate", certificateHashData=hash_data(other)) == ACCEPTED

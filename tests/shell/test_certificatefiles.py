@@ -10,7 +10,7 @@ import pytest
 
 from evse.settings import CERTIFICATES
 from evse.shell import certificatefiles
-from evse.shell.certificatefiles import PATHS, SERVED, count, newest_first, pairs, path_of
+from evse.shell.certificatefiles import PATHS, SERVED, count, is_ours, newest_first, pairs, path_of
 from tests.support.certificates import Certificate
 
 PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -70,9 +70,12 @@ def test_what_the_station_file_names_counts_until_the_store_has_its_own(tmp_path
     assert count(str(tmp_path), None, csms) == 2
 
 
-def test_a_directory_of_roots_is_not_counted(tmp_path: Path) -> None:
+def test_the_roots_of_the_operating_system_are_not_counted(tmp_path: Path) -> None:
     put(tmp_path / "roots/a.pem")
-    assert count(str(tmp_path), None, {"ca": str(tmp_path / "roots"), "cert": None}) == 0
+    put(tmp_path / "bundle.pem", PEM * 130)
+    for name in ("roots", "bundle.pem", "nothing"):
+        assert count(str(tmp_path), None, {"ca": str(tmp_path / name), "cert": None}) == 0
+        assert not is_ours(str(tmp_path / name))
 
 
 def test_the_newest_certificate_comes_first_whatever_its_file_says(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ path another place; "ca", "cert", "key" what [csms] names, or None.
 
 from __future__ import annotations
 
+import glob
 import os
 from typing import Any
 
@@ -36,6 +37,7 @@ INTERMEDIATES = ("cpo_sub_ca1", "cpo_sub_ca2")
 # Setting of the directory of the station's own certificates, by CertificateSigningUse.
 CLIENTS = {"ChargingStationCertificate": "client_csms", "V2GCertificate": "client_cso"}
 FILE_BYTES = 1 << 20
+BEGIN = "-----BEGIN CERTIFICATE-----"
 LAST_UTC_STEP_S = 86_400.0
 
 
@@ -58,9 +60,25 @@ def paths(places: dict[str, Any]) -> dict[str, str]:
     """Type of root -> its file; what [csms] names counts until the store has its own."""
     files = {kind: place(places, name) for kind, name in ROOTS.items()}
     named = places.get("ca")
-    if named and os.path.isfile(named) and not os.path.exists(files["CSMSRootCertificate"]):
+    if named and certificatefiles.is_ours(named) and not os.path.exists(files["CSMSRootCertificate"]):
         files["CSMSRootCertificate"] = named
     return files
+
+
+def csms_roots(places: dict[str, Any]) -> list[crypto.Certificate]:
+    """All roots by which a CSMS is trusted now: the store's, or those of [csms], be they the operating system's."""
+    own = paths(places)["CSMSRootCertificate"]
+    named = places.get("ca")
+    if not named or own == named or os.path.exists(own):
+        return [*read(own), *read(old_root(places))]
+    found = []
+    for path in sorted(glob.glob(f"{named}/*.pem") + glob.glob(f"{named}/*.crt")) or [named]:
+        for block in (read_text(path) or "").split(BEGIN)[1:]:
+            try:
+                found += crypto.load(BEGIN + block)
+            except JobError:
+                continue  # one that cannot be read must not hide the others
+    return found
 
 
 def intermediates(places: dict[str, Any]) -> list[str]:

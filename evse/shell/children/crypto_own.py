@@ -153,11 +153,11 @@ def _check_leaf(leaf: crypto.Certificate, asked: x509.CertificateSigningRequest,
 
 
 def _roots(places: dict[str, Any], use: str) -> list[crypto.Certificate]:
-    paths = crypto_layout.paths(places)
-    files = [paths[kind] for kind in USES[use][2]]
-    if "CSMSRootCertificate" in USES[use][2]:
-        files.append(crypto_layout.old_root(places))
-    return [one for path in files for one in crypto_layout.read(path)]
+    found = []
+    for kind in USES[use][2]:
+        csms = kind == "CSMSRootCertificate"
+        found += crypto_layout.csms_roots(places) if csms else crypto_layout.read(crypto_layout.paths(places)[kind])
+    return found
 
 
 def _intermediates(places: dict[str, Any]) -> list[crypto.Certificate]:

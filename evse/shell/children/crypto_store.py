@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from evse.shell.certificatefiles import is_ours
 from evse.shell.children import crypto, crypto_layout, crypto_own
 from evse.shell.children.crypto_layout import ROOTS
 from evse.shell.children.main import JobError
@@ -139,8 +140,10 @@ def _install(request: dict[str, Any], places: dict[str, Any]) -> dict[str, Any]:
     crypto.When(request.get("utc"), crypto_layout.last_utc(places)).check(new)
     if not crypto.is_authority(new):
         raise crypto.invalid(new, "is not made for signing certificates")
-    if kind == "CSMSRootCertificate" and places.get("ca") and os.path.isdir(places["ca"]):
-        raise JobError("Failed", "the roots of the CSMS are a directory that the station does not manage: [csms] ca")
+    if kind == "CSMSRootCertificate" and not os.path.exists(crypto_layout.place(places, ROOTS[kind])):
+        named = places.get("ca")
+        if named and os.path.exists(named) and not is_ours(named):  # a file of its own would stand in the place of all
+            raise JobError("Failed", "the roots of the CSMS are not the station's to change: [csms] ca")
     present = crypto_layout.read(crypto_layout.paths(places)[kind])
     if request.get("check") and kind == "CSMSRootCertificate" and present:
         _replace(new, present, places)

@@ -253,9 +253,15 @@ def test_m05_fr_12_the_old_root_stays_until_the_new_one_has_served(shelf: Shelf)
     assert shelf.do("trusted")["removed"] is False
 
 
-def test_a_directory_of_roots_is_not_the_stations_to_change(shelf: Shelf, tmp_path: Path) -> None:
-    shelf.places["ca"] = str(tmp_path)
-    assert shelf.refused("install", **shelf.installation(Certificate("More", ca=True)))[0] == "Failed"
+def test_the_roots_of_the_operating_system_are_not_the_stations_to_change(shelf: Shelf, tmp_path: Path) -> None:
+    os.unlink(shelf.root / "ca/csms/CSMS_ROOT_CA.pem")
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("-----BEGIN CERTIFICATE-----\nunreadable\n" + shelf.authority.pem() * 30)
+    for named in (tmp_path, bundle):
+        shelf.places["ca"] = str(named)
+        assert shelf.refused("install", **shelf.installation(Certificate("More", ca=True)))[0] == "Failed"
+        assert shelf.ids("CSMSRootCertificate") == []
+        shelf.do("signed", use=CS, chain=sign(shelf.csr(), shelf.authority))  # trusted all the same
     shelf.install(Certificate("More", ca=True), "MORootCertificate")
 
 
