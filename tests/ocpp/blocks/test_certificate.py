@@ -315,6 +315,7 @@ def test_how_long_before_can_be_set(version: str) -> None:
 def test_a_certificate_that_is_not_used_is_not_renewed(version: str) -> None:
     station = Certified(version, profile=2)
     station.renew(days=(-1, 5))
+    assert effects(station, "credentials") == 0
     station.bench.advance(DAY_S)
     assert "SignCertificate" not in [action for action, _ in station.rest()]
 

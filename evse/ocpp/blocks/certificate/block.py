@@ -191,7 +191,7 @@ class Block:
             self._forget(use)
             text = f"certificate of {answer['subject']}, {use or 'all uses'}"
             self._event("ReconfigurationOfSecurityParameters", text)
-            if use in STATION_USES:
+            if self._is_used(use):
                 self.ctx.effect("credentials")  # the next connection proves it [A02.FR.08]
             later.set({"status": "Accepted"})
             self._check()
@@ -249,9 +249,7 @@ class Block:
             return
         ahead_s = (self.ctx.station.get("renew_before_days") or RENEW_DAYS) * DAY_S
         for use, expires in answer["expires"].items():
-            used = (
-                use != "ChargingStationCertificate" or self.ctx.model.integer("SecurityCtrlr", "SecurityProfile") == 3
-            )
+            used = self._is_used(use) if use in STATION_USES else self._secc(None) is not None
             if used and expires - ahead_s <= at and use not in self._signings and "" not in self._signings:
                 self.ctx.log.info("a certificate ends soon and is renewed", use=use)
                 self._begin(use, None, early=False)
@@ -320,6 +318,10 @@ class Block:
 
     def _job(self, request: dict[str, Any], done: Callable[[dict[str, Any] | None, CsmsError | None], Any]) -> None:
         self.ctx.job("certificates", request, done, within_s=KEY_WITHIN_S if request["op"] == "csr" else WITHIN_S)
+
+    def _is_used(self, use: str) -> bool:
+        """Whether the connection with the CSMS is made with a certificate of this use."""
+        return use in STATION_USES and self.ctx.model.integer("SecurityCtrlr", "SecurityProfile") == 3
 
     def _event(self, type: str, tech_info: str) -> None:
         security = self.ctx.block("security")
