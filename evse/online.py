@@ -10,9 +10,9 @@ from evse.ocpp.device_model import DeviceModel
 from evse.ocpp.engine import Engine
 from evse.ocpp.schema import Tables
 from evse.ocpp.station_facts import provide_facts
-from evse.profiles import ROOT_CA, Profiles
 from evse.shell.certificatefiles import count
 from evse.shell.connection import Connection
+from evse.shell.endpoint import common
 from evse.shell.tablefile import TableFile
 from evse.shell.trace import Trace
 from evse.store.journal import Journal
@@ -36,6 +36,7 @@ FOLLOWED = (
     ("OCPPCommCtrlr", "RetryBackOffRepeatTimes"),
     ("OCPPCommCtrlr", "NetworkProfileConnectionAttempts"),
 )
+ROOT_CA = "ca/csms/CSMS_ROOT_CA.pem"
 GOING_AWAY = 1001
 # The answer to a change of credentials is sent on the old connection.
 CREDENTIALS_AFTER_S = 1.0
@@ -57,9 +58,7 @@ class Online:
         self.journal = Journal(f"{state_dir}/journal", log=log, droppable=Engine.is_droppable)
         read = TableFile(f"{compiled}/variables.tables").read
         self.model = DeviceModel(read, station.documents, evses=station.evses, overrides=config["overrides"])
-        self.network_profiles = Profiles(
-            config["csms"], self.model, station.documents, log, state_dir, self._certificates(), config["certificates"]
-        )
+        self._profiles: Any = None
         behaviour = config["behaviour"]
         description = {name: value for name, value in config["station"].items() if value is not None}
         description["identity"] = config["csms"]["identity"]
@@ -69,7 +68,7 @@ class Online:
             description["firmware"] = version(firmware_file, log)
         if config["firmware"]["installer"] is not None:
             description["updates"] = config["firmware"]
-        description["network"] = self.network_profiles
+        description["network"] = self.profiles
         description["renew_before_days"] = config["certificates"]["renew_before_days"]
         description.update((name, behaviour[name]) for name in ("power_loss", "free_vending", "token_before_plug"))
         self.engine = Engine(
@@ -125,10 +124,9 @@ class Online:
 
     def connect(self) -> None:
         """Connects, and stays connected."""
-        self.network_profiles.begin()
-        if any(row["security_profile"] == 3 for row in self.network_profiles.rows):
+        if not self._is_plain() and any(row["security_profile"] == 3 for row in self.profiles().rows):
             self.engine.block("certificate")  # it renews what the connection uses
-        self.connection.configure(self.network_profiles.profiles())
+        self.connection.configure(self._ways())
         self.connection.connect()
 
     def disconnect(self) -> None:
@@ -277,11 +275,64 @@ class Online:
         self._up = up
         self.connection.network(up)
 
+    def profiles(self) -> Any:
+        """The network slots (evse/profiles.py), loaded when there is more than one address without TLS."""
+        if self._profiles is None:
+            from evse.profiles import Profiles
+
+            station, config = self._station, self._config
+            self._profiles = Profiles(
+                config["csms"],
+                self.model,
+                station.documents,
+                station.log,
+                self._state_dir,
+                self._certificates(),
+                config["certificates"],
+            )
+            self._profiles.begin()
+            if self._slot is not None:
+                self._profiles.last = self._slot
+        return self._profiles
+
+    def _is_plain(self) -> bool:
+        """Whether there is but [csms], without TLS, and nothing that the CSMS changed about it."""
+        csms, model = self._config["csms"], self.model
+        changed = model.changes("OCPPCommCtrlr")
+        return not (
+            self._profiles is not None
+            or csms["slots"]
+            or csms["security_profile"] not in (0, 1)
+            or model.integer("SecurityCtrlr", "SecurityProfile") != csms["security_profile"]
+            or model.changes("NetworkConfiguration[1]")
+            or "NetworkConfigurationPriority" in changed
+            or "MessageTimeout[Default]" in changed
+            or self._station.documents.load("network")
+        )
+
+    def _ways(self) -> list[dict[str, Any]]:
+        """The network profiles for the connection, the best first."""
+        if not self._is_plain():
+            profiles: list[dict[str, Any]] = self.profiles().profiles()
+            return profiles
+        csms = self._config["csms"]
+        password = self.model.get("SecurityCtrlr", "BasicAuthPassword") or None
+        return [
+            {
+                **common(csms, self.model),
+                "slot": 1,
+                "url": csms["url"],
+                "subprotocols": ["ocpp" + version for version in csms["ocpp_versions"]],
+                "security_profile": csms["security_profile"],
+                "password": password,
+            }
+        ]
+
     def _configure(self) -> None:
         """Takes over what changed in the device model or in the profiles, from the next attempt or ping on."""
         connection = self.connection
         turn = connection.profiles[connection.profile] if connection.profiles else None
-        profiles = self.network_profiles.profiles()
+        profiles = self._ways()
         try:
             connection.configure(profiles)
         except UsageError as error:
@@ -311,21 +362,26 @@ class Online:
                 boot.register_again()  # [B10.FR.10]
             self._slot = profile["slot"]
             self._station.log.info("network slot", slot=self._slot)
-        before = self.network_profiles.last
-        network = self.engine.block("network") if self.network_profiles.worked(profile) else None
+        if self._profiles is not None:
+            self._worked(profile)
+        self._station.runner.tell(self.engine.connected, subprotocol)
+
+    def _worked(self, profile: dict[str, Any]) -> None:
+        """What follows from a connection by one of several ways."""
+        before = self._profiles.last
+        network = self.engine.block("network") if self._profiles.worked(profile) else None
         if network is not None:
             network.connected_by(profile)
         if "unproven" in profile:
             self._proven(profile)
-        elif network is not None or before != self.network_profiles.last:
+        elif network is not None or before != self._profiles.last:
             self._configure()
-        self._station.runner.tell(self.engine.connected, subprotocol)
 
     def _proven(self, profile: dict[str, Any]) -> None:
         """A new root or certificate of the station has worked, or the one before it."""
         certificate = self.engine.block("certificate")
         if certificate is not None and profile["unproven"]:
-            self._station.runner.tell(certificate.proven, *self.network_profiles.proven(profile))
+            self._station.runner.tell(certificate.proven, *self._profiles.proven(profile))
         self._configure()
 
     def _received(self, text: str) -> None:
@@ -357,4 +413,4 @@ class Online:
 
 def _way(profile: dict[str, Any]) -> tuple[Any, ...]:
     """What tells one network profile from another."""
-    return profile["slot"], "before" in profile, profile["cert"], profile["ca"]
+    return profile["slot"], "before" in profile, profile.get("cert"), profile.get("ca")

@@ -19,7 +19,7 @@ import time
 
 from evse.clock import UTC_FLOOR_S
 from evse.errors import StoreError, UsageError
-from evse.shell.endpoint import Endpoint
+from evse.shell.endpoint import Endpoint, common
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ SERVED = "served"
 SLOTS = (1, 2, 3)
 # A clock that is so far behind what the station has written was never set in this start.
 CLOCK_LAG_S = 3600.0
-SHARED = ("identity", "verify_hostname", "connect_timeout_s", "max_message_bytes", "deflate")
 
 
 class Profiles:
@@ -142,23 +141,15 @@ class Profiles:
 
     def shared(self) -> dict[str, Any]:
         """What all profiles have in common."""
-        csms, integer = self._csms, self._model.integer
         pairs = self._pairs()
         cert, key = pairs[0] if pairs else (None, None)
         return {
-            **{name: csms[name] for name in SHARED},
+            **common(self._csms, self._model),
             "ca": self._trusted(),
             "partial_chain": bool(self._model.boolean("SecurityCtrlr", "AdditionalRootCertificateCheck")),
             "cert": cert,
             "key": key,
             "clock_floor_s": self._clock_floor(),
-            "ping_interval_s": integer("OCPPCommCtrlr", "WebSocketPingInterval") or 0,
-            "attempts": max(1, integer("OCPPCommCtrlr", "NetworkProfileConnectionAttempts") or 1),
-            "backoff": {
-                "wait_minimum_s": integer("OCPPCommCtrlr", "RetryBackOffWaitMinimum") or 0,
-                "random_range_s": integer("OCPPCommCtrlr", "RetryBackOffRandomRange") or 0,
-                "repeat_times": integer("OCPPCommCtrlr", "RetryBackOffRepeatTimes") or 0,
-            },
         }
 
     def profiles(self) -> list[Row]:
@@ -184,7 +175,8 @@ class Profiles:
         """A connection came of a profile. True if that has consequences for the device model (the network block's)."""
         if self.last != row["slot"]:
             self.last = row["slot"]
-            self.save()
+            if len(self.rows) > 1 or self.last != self.own:
+                self.save()
         changed = self._model.changes(f"{COMPONENT}[{self.last}]")
         return (
             self.before is not None

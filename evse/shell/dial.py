@@ -6,7 +6,7 @@ import _socket
 from posix import strerror
 
 from evse.shell.channel import Channel, ChannelError, Socket
-from evse.shell.resolver import Lookup, numeric
+from evse.shell.resolver import Lookup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +123,9 @@ class Dial:
         for option in SOCKET_OPTIONS:
             sock.setsockopt(*option)
         if self._profile["interface"] is not None:
-            _bind(sock, family, self._profile["interface"])
+            from evse.shell.interface import bind
+
+            bind(sock, family, self._profile["interface"])
         sock.connect(address)
         raise BlockingIOError  # connected already: the writer is called at once
 
@@ -175,17 +177,6 @@ class Dial:
     def _done(self) -> None:
         channel, self.channel = self.channel, None
         self._ready(channel)
-
-
-def _bind(sock: Socket, family: int, interface: str) -> None:
-    """Makes the connection go through a network device, or from a source address. Raises ChannelError."""
-    try:
-        if numeric(interface, 0):
-            sock.bind((interface, 0) if family == _socket.AF_INET else (interface, 0, 0, 0))
-        else:
-            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_BINDTODEVICE, interface.encode() + b"\0")
-    except OSError as problem:
-        raise ChannelError("interface", f"{interface}: {problem.strerror or problem}") from None
 
 
 def _refusal(problem: OSError) -> tuple[str, str]:

@@ -31,10 +31,27 @@ DEFAULTS: dict[str, Any] = {
     "attempts": 3,  # NetworkProfileConnectionAttempts, before the next profile's turn
     "backoff": {"wait_minimum_s": 10.0, "random_range_s": 10.0, "repeat_times": 5},
 }
+# Settings of [csms] that count for every slot.
+COMMON = ("identity", "verify_hostname", "connect_timeout_s", "max_message_bytes", "deflate")
 IDENTITY_LIMIT = 48
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _PATH = b"/%:@!$&'()*+,;="
 _HEX = "0123456789ABCDEFabcdef"
+
+
+def common(csms: Mapping[str, Any], model: Any) -> dict[str, Any]:
+    """What all network profiles of a station have in common, of [csms] and the device model."""
+    integer = model.integer
+    return {
+        **{name: csms[name] for name in COMMON},
+        "ping_interval_s": integer("OCPPCommCtrlr", "WebSocketPingInterval") or 0,
+        "attempts": max(1, integer("OCPPCommCtrlr", "NetworkProfileConnectionAttempts") or 1),
+        "backoff": {
+            "wait_minimum_s": integer("OCPPCommCtrlr", "RetryBackOffWaitMinimum") or 0,
+            "random_range_s": integer("OCPPCommCtrlr", "RetryBackOffRandomRange") or 0,
+            "repeat_times": integer("OCPPCommCtrlr", "RetryBackOffRepeatTimes") or 0,
+        },
+    }
 
 
 class Endpoint:

@@ -47,10 +47,9 @@ class Station(Bench):
     def start(self) -> None:
         super().start()
         directory = self.directory
-        self.profiles = Profiles(
-            self.csms, self.model, self.engine.documents, self.log, directory, directory + "/certificates"
-        )
-        self.engine.station["network"] = self.profiles
+        documents, store = self.engine.documents, directory + "/certificates"
+        self.profiles = Profiles(self.csms, self.model, documents, self.log, directory, store)
+        self.engine.station["network"] = lambda: self.profiles
         self.profiles.begin()
 
     def ways(self) -> list[tuple[int, str, int, str | None]]:
@@ -467,6 +466,45 @@ def test_a_password_that_the_csms_refuses_is_taken_back(version: str) -> None:
     bench.works(1)
     assert bench.ways() == [(1, URL, 1, PASSWORD)]
     reset(bench)
+    assert bench.ways() == [(1, URL, 1, PASSWORD)]
+
+
+@versions
+def test_the_way_back_is_on_the_disk_before_the_new_password(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the old password is there again before the way back is forgotten: a power cut in between locks nobody out."""
+    bench = station(version)
+    saved: list[str] = []
+    save = Documents.save
+
+    def note(documents: Documents, name: str, value: Any) -> None:
+        if name in ("network", "variables"):
+            saved.append(name)
+        save(documents, name, value)
+
+    monkeypatch.setattr(Documents, "save", note)
+    renew(bench, "AuthorizationKey", "BasicAuthPassword", OTHER)
+    assert saved == ["network", "variables"]
+    saved.clear()
+    bench.works(1)
+    assert saved == ["variables", "network"]
+
+
+@versions2
+def test_a_password_that_could_not_be_stored_changes_nothing(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = station(version)
+    save = Documents.save
+
+    def refuse(documents: Documents, name: str, value: Any) -> None:
+        if name == "variables":
+            raise StoreError("full")
+        save(documents, name, value)
+
+    monkeypatch.setattr(Documents, "save", refuse)
+    assert write(bench, "SecurityCtrlr", "BasicAuthPassword", OTHER) == ("Rejected", "InternalError")
+    assert bench.ways() == [(1, URL, 1, PASSWORD)] and bench.take_effects("credentials") == []
+    monkeypatch.setattr(Documents, "save", save)
+    reset(bench)
+    bench.works()
     assert bench.ways() == [(1, URL, 1, PASSWORD)]
 
 

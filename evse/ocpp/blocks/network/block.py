@@ -38,14 +38,15 @@ NO_SLOT, IN_USE = "InvalidConfSlot", "ActiveNetworkConf"
 class Block:
     """Checks what the CSMS sets up in the slots; the shell's `Profiles` (evse/profiles.py) connects by them.
 
-    `ctx.station["network"]` is that; a station without it has no slots, and refuses.
+    `ctx.station["network"]()` is that; a station without it has no slots, and refuses.
     """
 
     name = "network"
 
     def __init__(self, ctx: Engine) -> None:
         self.ctx = ctx
-        self._profiles: Any = ctx.station.get("network")
+        profiles = ctx.station.get("network")
+        self._profiles: Any = None if profiles is None else profiles()
         self._own_change = False
         if self._profiles is None:
             return
@@ -61,6 +62,7 @@ class Block:
             self._offer(variable)
         model.validate("SecurityCtrlr", "SecurityProfile", self._check_upgrade)
         model.watch("SecurityCtrlr", "SecurityProfile", self._upgrade)
+        model.validate("SecurityCtrlr", "BasicAuthPassword", self._prepare_password)
         model.watch("SecurityCtrlr", "BasicAuthPassword", self._new_password)
 
     def _offer(self, variable: str) -> None:
@@ -221,6 +223,7 @@ class Block:
 
     def _remove_slots(self, value: str, _: Any) -> None:
         """What was removed is used no more, so that it can be set up anew; all else waits for the next start."""
+        self._profiles.save()  # the way back
         wanted = value.split(",")
         rows = [row for row in self._profiles.rows if str(row["slot"]) in wanted]
         if rows and not self._own_change:
@@ -249,6 +252,12 @@ class Block:
         row.update(changed)
         self.ctx.effect("credentials")
 
+    def _prepare_password(self, value: str, _: Any) -> None:
+        """The way back is on the disk before the new password is."""
+        row = self._in_use()
+        if row is not None and row["security_profile"] in (1, 2) and row["password"] != value:
+            self._keep(row)
+
     def _new_password(self, value: str, _: Any) -> None:
         """[A01.FR.01] The slot in use takes it, whatever it had of its own. [B09.FR.27]"""
         row = self._in_use()
@@ -269,11 +278,11 @@ class Block:
         row = self._in_use()
         if row is None or int(value) <= self._level():
             return DOWNGRADE, "it can only be raised"
-        password = row["password"] or ""
-        row = self._upgraded(row, int(value))
-        if int(value) < 3 and self._check_value("BasicAuthPassword", password) is not None:
+        if int(value) < 3 and self._check_value("BasicAuthPassword", row["password"] or "") is not None:
             return INVALID, "there is no password"
-        problem = self._profiles.problem(row)
+        problem = self._profiles.problem(self._upgraded(row, int(value)))
+        if problem is None:
+            self._keep(row)
         return None if problem is None else (INVALID, problem)
 
     def _upgraded(self, row: dict[str, Any], level: int) -> dict[str, Any]:
@@ -308,14 +317,11 @@ class Block:
         mine, before, back = f"{COMPONENT}[{slot}]", self._profiles.before, "before" in profile
         present = self._level()
         changes: Changes = []
-        if before is not None and before["slot"] == slot and (back or any(profile[of] != before[of] for of in WAY)):
-            self._profiles.before = None
-            self._profiles.save()
-            if back:
-                self.ctx.log.warning("the CSMS does not take the new credentials, those before hold again", slot=slot)
-                changes += self._taken_back(before)
-            else:
-                present = min(present, before["security_profile"])
+        known = before is not None and before["slot"] == slot and (back or any(profile[of] != before[of] for of in WAY))
+        if known and back:
+            changes += self._taken_back(before)
+        elif known:
+            present = min(present, before["security_profile"])
         changed = self.ctx.model.changes(mine)
         own = changed.get("BasicAuthPassword")
         if own and not back:
@@ -327,6 +333,11 @@ class Block:
             changes.append(("SecurityCtrlr", "SecurityProfile", None, str(level)))
             self._tell_security("SecurityCtrlr.SecurityProfile")
         self._change(changes)
+        if known:  # only now: a power cut in between must leave the way back
+            self._profiles.before = None
+            self._profiles.save()
+        if known and back:
+            self.ctx.log.warning("the CSMS does not take the new credentials, those before hold again", slot=slot)
 
     def _taken_back(self, before: dict[str, Any]) -> Changes:
         """The slot as it was before what did not work."""
