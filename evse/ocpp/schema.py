@@ -155,7 +155,9 @@ class Tables:
                     elif type(item) is not str or " " in item or f" {item} " not in type_:
                         _check_word(type_, item)
                 elif type(rule) is int:
-                    if type(item) is not str or rule < STRING_MOST + len(item):
+                    shape = type(item)
+                    short = shape is str and rule >= STRING_MOST + len(item)
+                    if not (short or (shape is int and INT <= rule <= NUMBER)):
                         _check_simple(rule, item, self._formats)
                 elif rule is not None:
                     self._check(rule, item)
