@@ -40,7 +40,15 @@ KNOWN_EXTENSIONS = (
     x509.SubjectKeyIdentifier,
 )
 # What the cryptography package raises for bytes that are not what they should be.
-UNREADABLE = (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, x509.DuplicateExtension)
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 Certificate = x509.Certificate
 
