@@ -44,6 +44,7 @@ UNREADABLE = (
     ValueError,
     TypeError,
     OverflowError,
+    LookupError,
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
     x509.InvalidVersion,
