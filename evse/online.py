@@ -10,7 +10,6 @@ from evse.ocpp.device_model import DeviceModel
 from evse.ocpp.engine import Engine
 from evse.ocpp.schema import Tables
 from evse.ocpp.station_facts import provide_facts
-from evse.shell.certificatefiles import count
 from evse.shell.connection import Connection
 from evse.shell.endpoint import common
 from evse.shell.tablefile import TableFile
@@ -36,7 +35,6 @@ FOLLOWED = (
     ("OCPPCommCtrlr", "RetryBackOffRepeatTimes"),
     ("OCPPCommCtrlr", "NetworkProfileConnectionAttempts"),
 )
-ROOT_CA = "ca/csms/CSMS_ROOT_CA.pem"
 GOING_AWAY = 1001
 # The answer to a change of credentials is sent on the old connection.
 CREDENTIALS_AFTER_S = 1.0
@@ -238,13 +236,15 @@ class Online:
 
     def _places(self) -> dict[str, Any]:
         """Where children find what they work on."""
+        from evse.shell.certificatefiles import path_of
+
         csms = self._config["csms"]
         root = self._certificates()
         return {
             "state": self._state_dir,
             "certificates": root,
             "store": self._config["certificates"],
-            "ca": csms["ca"] or f"{root}/{ROOT_CA}",
+            "ca": csms["ca"] or path_of(root, self._config["certificates"], "csms_root"),
             "cert": csms["cert"],
             "key": csms["key"],
             "firmware": self._config["firmware"],
@@ -262,6 +262,8 @@ class Online:
 
     def _entries(self, _: Any, __: Any) -> str:
         """CertificateEntries, as the files are now."""
+        from evse.shell.certificatefiles import count
+
         return str(count(self._certificates(), self._config["certificates"], self._config["csms"]))
 
     def _certificates(self) -> str:
@@ -361,7 +363,8 @@ class Online:
             if boot is not None and self._slot is not None:
                 boot.register_again()  # [B10.FR.10]
             self._slot = profile["slot"]
-            self._station.log.info("network slot", slot=self._slot)
+            if self._profiles is not None:
+                self._station.log.info("network slot", slot=self._slot)
         if self._profiles is not None:
             self._worked(profile)
         self._station.runner.tell(self.engine.connected, subprotocol)

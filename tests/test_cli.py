@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -231,6 +232,21 @@ def test_check_explains(capsys: pytest.CaptureFixture[str]) -> None:
         assert json.loads(capsys.readouterr().out)
     assert cli.main(["check", "--csms", "ws://csms.example/", "--identity", "A"]) == 1
     assert "neither TLS nor a password" in capsys.readouterr().err
+
+
+def test_check_of_a_slot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.3", 0))
+        port = closed.getsockname()[1]
+        file = tmp_path / "station.toml"
+        file.write_text(
+            '[csms]\nurl = "ws://localhost:1"\nidentity = "CS1"\n'
+            f'[csms.slot.2]\nurl = "ws://127.0.0.3:{port}/x"\nsecurity_profile = 1\npassword = "0123456789abcdef"\n'
+        )
+        assert cli.main(["check", "--config", str(file), "--slot", "2"]) == 1
+        assert f"ws://127.0.0.3:{port}/x/CS1" in capsys.readouterr().out
+        assert cli.main(["check", "--config", str(file), "--slot", "3"]) == 1
+        assert "there is no [csms.slot.3]" in capsys.readouterr().err
 
 
 def test_colours_only_on_a_terminal_and_not_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:

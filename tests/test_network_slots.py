@@ -1,4 +1,4 @@
-"""Network slots and credentials across real sockets: fail-over, ways back, passwords and certificates that are wrong."""
+"""Network slots and credentials across real sockets: fail-over, ways back, wrong passwords, wrong certificates."""
 
 from __future__ import annotations
 
@@ -55,6 +55,8 @@ def test_fail_over_and_back_over_the_slots_of_the_station_file(version: str, tmp
             csms.run(csms.now.stop)
             wait_booted(other, under_test)
             assert under_test.control("status")["network"]["slot"] == 2
+            (shown,) = under_test.control("vars", op="list", pattern="NetworkConfiguration[2].OcppCsmsUrl")["vars"]
+            assert (shown["value"], shown["mutability"]) == (url(other), "ReadWrite")
             other.run(other.now.stop)
             move(csms, host="127.0.0.1")
             wait_booted(csms, under_test)
@@ -89,6 +91,11 @@ def test_a_slot_with_a_password_of_its_own(tmp_path: Path) -> None:
             asked = {"getVariableData": [identity]}
             (result,) = other.call("OTHER-ID", "GetVariables", asked)["getVariableResult"]
             assert result["attributeValue"] == "OTHER-ID"
+            asked = {"requestId": 7, "componentVariable": [{"component": {"name": "NetworkConfiguration"}}]}
+            assert other.call("OTHER-ID", "GetReport", asked) == {"status": "Accepted"}
+            told = other.expect("NotifyReport", lambda said: said["tbc"] is False)
+            assert OTHER not in str([message.payload for message in other.now.messages])
+            assert {item["component"]["instance"] for item in told.payload["reportData"]} <= {"1", "2", "3"}
 
 
 @versions

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from evse.commands.client import state_dir
+from evse.errors import UsageError
 
 # Options that stand over the settings of [csms] with the same name.
 OPTIONS = {
@@ -29,6 +30,7 @@ def add(commands: Any, shared: argparse.ArgumentParser, daemon: argparse.Argumen
         "--state-dir", metavar="DIR", help="certificates of this state directory (default: EVSE_STATE_DIR)"
     )
     check.add_argument("--csms", metavar="URL", dest="url", help="connect there instead")
+    check.add_argument("--slot", type=int, metavar="N", help="connect by [csms.slot.N] of the station file")
     check.add_argument("--identity", help="as this station")
     check.add_argument("--security-profile", type=int, choices=(0, 1, 2, 3), help="with this security profile")
     check.add_argument("--password-file", metavar="FILE", help="with the password in the first line of a file")
@@ -54,6 +56,10 @@ def _check(args: argparse.Namespace) -> int:
         given.setdefault("security_profile", None)
     config = stationfile.load(args.config, given)
     csms = config["csms"]
+    if args.slot is not None:
+        if args.slot not in csms["slots"]:
+            raise UsageError(f"there is no [csms.slot.{args.slot}] in the station file")
+        csms.update({name: value for name, value in csms["slots"][args.slot].items() if name != "password_file"})
     taken = (
         "url",
         "identity",

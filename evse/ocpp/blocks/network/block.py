@@ -374,11 +374,10 @@ class Block:
             row = self._profiles.row(slot)
             if row is not None and row["security_profile"] < level:
                 lower.append(slot)
-        changes: Changes = [
-            (f"{COMPONENT}[{slot}]", variable, None, "")
-            for slot in lower
-            for variable in ("OcppCsmsUrl", "BasicAuthPassword")
-        ]
+        changes: Changes = [(f"{COMPONENT}[{slot}]", variable, None, None) for slot in lower for _, variable in FIELDS]
+        for slot in lower:
+            if self._profiles.filed(slot).get("url"):
+                changes.append((f"{COMPONENT}[{slot}]", "OcppCsmsUrl", None, ""))
         kept = [slot for slot in self._priority() if int(slot) not in lower]
         if lower and kept:
             changes.append(("OCPPCommCtrlr", PRIORITY, None, ",".join(kept)))
