@@ -2,11 +2,11 @@
 
     python bench/modbus.py [--json] [--requests 200] [--baud 9600]
 
-Each client has a meter of its own, a process behind a pseudo terminal, and they ask in turn. With a pace the bytes come as
-fast as a line of that speed carries them, eight at a time as from a UART's FIFO. Two patterns: `spaced`, as a station
+Each client has a meter of its own, a process behind a pseudo terminal, and they ask in turn. With a pace the bytes come
+as fast as a line of that speed carries them, eight at a time as from a UART's FIFO. Patterns: `spaced`, as a station
 asks (the line was silent, and what counts is the answer), and `in a row`, where the silence of 3.5 characters before
 each request counts (pymodbus' asynchronous client keeps none). CPU is that of the asking process. Memory is what a
-driver with one meter adds to a process started as the station's is: private pages, byte code compiled as for the daemon.
+driver with one meter adds to a process started as the station's is: private pages, byte code as for the daemon.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def with_minimalmodbus(device: str, baud: int) -> tuple[Callable[[int], list[int
     instrument = minimalmodbus.Instrument(device, 1)
     instrument.serial.baudrate = baud
     instrument.serial.timeout = 1
-    return lambda size: instrument.read_registers(0, size, 4), instrument.serial.close
+    return lambda size: list(instrument.read_registers(0, size, 4)), instrument.serial.close
 
 
 def with_pymodbus(device: str, baud: int) -> tuple[Callable[[int], list[int]], Callable[[], Any]]:

@@ -262,6 +262,48 @@ def test_rapi_takes_any_bytes_and_then_the_next_frame(noise: bytes, cut: int) ->
     assert list(parser.feed(rapi.frame("AT", "02")))[-1:] == [["AT", "02"]]
 
 
+@pytest.mark.parametrize("words", [("OK", "fe", "02", "12", "0040"), ("AT", "03", "03", "16", "0040"), ("NK",), ("AB",)])
+def test_rapi_no_prefix_of_a_frame_is_one(words: tuple[str, ...]) -> None:
+    wire = rapi.frame(*words)
+    for length in range(len(wire)):
+        parser = rapi.Parser()
+        assert list(parser.feed(wire[:length])) == []
+        assert list(parser.feed(wire[length:])) == [list(words)]
+
+
+WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="$^*:"), min_size=1, max_size=8)
+SAID = st.lists(
+    st.binary(max_size=40)
+    | st.builds(
+        lambda head, words: rapi.frame(head, *words),
+        st.sampled_from(["OK", "NK", "AT", "AB", "AN", "ST", "FE"]),
+        st.lists(WORDS | st.sampled_from(["", "00", "01", "02", "03", "FE", "FF", "0040", "-1", "1e9"]), max_size=6),
+    ),
+    max_size=20,
+)
+
+
+@given(SAID, st.sampled_from([None, 6.0, 16.0]))
+def test_whatever_an_openevse_board_says_is_survived(said: list[bytes], limit_a: float | None) -> None:
+    """Frames that are whole and make no sense; at any moment of the conversation."""
+    board_table = board_file("openevse")
+    board_table["serial"]["controller"]["device"] = "/nonexistent"
+    loop, devices = FakeLoop(), load_board(board_table).evses[1]
+    heard: list[tuple[Any, ...]] = []
+    for device in (devices.contactor, devices.pilot):
+        device.start(loop, lambda *event: heard.append(event))
+    devices.pilot.offer(limit_a)
+    for index, data in enumerate(said):
+        devices.pilot.link._received(data)
+        if index % 3 == 0:
+            loop.advance(0.6)
+        if index % 5 == 0:
+            devices.contactor.switch(index % 2 == 0)
+    devices.pilot.close()
+    loop.close()
+    assert all(event[1] in "ABCD" for event in heard if event[0] == "pilot")
+
+
 @pytest.fixture
 def post(loop: FakeLoop) -> Any:
     post = Post(loop)
@@ -472,6 +514,33 @@ def test_mcu_parser_takes_any_bytes_and_the_frame_after_them(noise: bytes, cut: 
     parser = mcuframes.Parser()
     found = [*parser.feed(noise), *parser.feed(wire[:cut]), *parser.feed(wire), *parser.feed(bytes(12))]
     assert (CHARGE_STATE, b"ABCDEFGH") in found
+
+
+def test_mcu_no_prefix_of_a_frame_is_one() -> None:
+    wire = mcuframes.frame(CHARGE_STATE, b"ABCDEFGH")
+    for length in range(len(wire)):
+        parser = mcuframes.Parser()
+        assert list(parser.feed(wire[:length])) == []
+        assert list(parser.feed(wire[length:])) == [(CHARGE_STATE, b"ABCDEFGH")]
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.binary(min_size=8, max_size=8)), max_size=20))
+def test_whatever_a_safety_controller_says_is_survived(frames: list[tuple[int, bytes]]) -> None:
+    table = board_file("openevse")
+    table["serial"]["controller"]["device"] = "/nonexistent"
+    pilot = {"driver": "chargebyte-mcu", "port": "controller", "letter_bits": [40, 3], "letters": ".ABCDEF"}
+    table["evse"][0]["pilot"] = {**pilot, "contactor_bits": [24, 1], "diode_bits": [47, 1]}
+    table["evse"][0]["contactor"] = {"driver": "chargebyte-mcu"}
+    loop, devices = FakeLoop(), load_board(table).evses[1]
+    heard: list[tuple[Any, ...]] = []
+    for device in (devices.contactor, devices.pilot):
+        device.start(loop, lambda *event: heard.append(event))
+    for id, data in frames:
+        devices.pilot.link._received(mcuframes.frame(CHARGE_STATE if id % 2 else id, data))
+        loop.advance(0.1)
+    devices.pilot.close()
+    loop.close()
+    assert all(event[1] is None or event[1] in "ABCDEF" for event in heard if event[0] == "pilot")
 
 
 @pytest.fixture

@@ -69,6 +69,10 @@ class World:
         """A vehicle, and a card."""
         self.do(self.evse.plug)
         self.do(self.evse.ask, True)
+        self.card()
+
+    def card(self) -> None:
+        """It is held before the reader for a moment."""
         self.do(self.reader.place, Card(UID))
         self.do(lambda: self.loop.call_later(0.4, self.reader.place, None))
 
@@ -137,3 +141,39 @@ def test_a_meter_that_goes_silent_ends_the_session_as_the_board_says(world: Worl
         assert not world.evse.relay and "MeterSilent" in status(station)["faults"]
         world.meter.to_master = lambda data: data
         station.wait(lambda: "MeterSilent" not in status(station)["faults"])
+
+
+@pytest.mark.parametrize("world", [2], indirect=True, ids=["loss after 2 s"])
+def test_a_meter_that_goes_silent_leaves_the_session_where_the_board_says_continue(
+    world: World, tmp_path: Path
+) -> None:
+    board = tmp_path / "board.toml"
+    board.write_text(board.read_text().replace('on_loss = "stop"', 'on_loss = "continue"'))
+    with CsmsThread() as csms, started(csms, tmp_path, "1.6") as station:
+        station.wait(lambda: station.control("status")["registration"] == "Accepted")
+        world.charge()
+        station.wait(lambda: status(station)["charging_state"] == "Charging")
+        world.meter.to_master = lambda data: b""  # the plug of the bus is pulled
+        station.wait(lambda: "MeterSilent" in status(station)["faults"])
+        assert world.evse.relay and status(station)["charging_state"] == "Charging"
+        world.energy(1002.25)
+        world.meter.to_master = lambda data: data
+        station.wait(lambda: "MeterSilent" not in status(station)["faults"])
+        world.do(world.evse.unplug)
+        assert csms.expect("StopTransaction").payload["meterStop"] == 1_002_250
+
+
+def test_a_station_whose_meter_never_answers_lets_nobody_charge(world: World, tmp_path: Path) -> None:
+    """Ready two seconds later, with the fault told; the card is refused, so no transaction begins at register 0."""
+    world.meter.to_master = lambda data: b""
+    with CsmsThread() as csms, started(csms, tmp_path, "1.6") as station:
+        station.wait(lambda: station.control("status")["registration"] == "Accepted")
+        assert "MeterSilent" in status(station)["faults"]
+        world.charge()
+        station.wait(lambda: status(station)["plugged"] is not None)
+        csms.expect("StatusNotification", lambda said: said["errorCode"] == "PowerMeterFailure")
+        assert not world.evse.relay and station.control("status")["queued"] == 0
+        world.meter.to_master = lambda data: data
+        station.wait(lambda: "MeterSilent" not in status(station)["faults"])
+        world.card()
+        assert csms.expect("StartTransaction").payload["meterStart"] == 1_000_000
