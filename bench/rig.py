@@ -64,7 +64,8 @@ model = "Bench"
 class Central:
     """The built-in CSMS in a thread of this process."""
 
-    def __init__(self, *, tls: bool = False) -> None:
+    def __init__(self, *, tls: Any = False) -> None:
+        """`tls`: True for a certificate of its own, or a server's ssl.SSLContext."""
         self.csms = Csms()
         self.csms.messages = deque(maxlen=1000)
         self._loop = asyncio.new_event_loop()
@@ -72,8 +73,8 @@ class Central:
         self._thread.start()
         self._scratch = tempfile.TemporaryDirectory()
         self.ca = ""
-        context = None
-        if tls:
+        context = None if isinstance(tls, bool) else tls
+        if tls is True:
             from tests.support.certificates import Certificate
 
             scratch = Path(self._scratch.name)
