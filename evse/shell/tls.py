@@ -260,11 +260,13 @@ def _roots(path: str) -> list[tuple[str | None, str | None]]:
 def out_of_date(certificate: Mapping[str, Any], clock_floor_s: float | None = None) -> bool:
     """Whether a certificate, as the module `ssl` shows it, is not valid now.
 
-    With `clock_floor_s` the time is unknown, but not before that: only what had expired by then is out of date.
+    With `clock_floor_s` the time is unknown, but not before that: only what had expired by then is out of date, unless
+    the machine's clock says otherwise (it may be right, and what is known of the time wrong).
     """
-    if clock_floor_s is not None:
-        return seconds(certificate["notAfter"]) < clock_floor_s
-    return not seconds(certificate["notBefore"]) <= time.time() <= seconds(certificate["notAfter"])
+    ends_s = seconds(certificate["notAfter"])
+    if clock_floor_s is not None and ends_s >= clock_floor_s:
+        return False
+    return not seconds(certificate["notBefore"]) <= time.time() <= ends_s
 
 
 def read_certificate(path: str) -> dict[str, Any] | None:

@@ -210,8 +210,8 @@ def test_old_versions_and_foreign_suites(site: Site) -> None:
 @pytest.mark.parametrize("public", [False, True], ids=["_ssl", "ssl"])
 @pytest.mark.parametrize(
     ("days", "floor_days", "fine"),
-    [((-10, 10), -5, True), ((5, 10), -5, True), ((-10, -6), -5, False), ((-10, -4), -5, True)],
-    ids=["valid", "not yet valid", "expired before", "expired since"],
+    [((-10, 10), -5, True), ((5, 10), -5, True), ((-10, -6), -5, False), ((-10, -4), -5, True), ((-10, 10), 20, True)],
+    ids=["valid", "not yet valid", "expired before", "expired since", "what is known of the time is wrong"],
 )
 def test_a_clock_that_was_never_set(
     site: Site, days: tuple[int, int], floor_days: int, fine: bool, public: bool, monkeypatch: pytest.MonkeyPatch

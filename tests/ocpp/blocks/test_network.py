@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -631,3 +633,14 @@ def test_a_clock_that_was_never_set_does_not_make_certificates_invalid(tmp_path:
     now = 1_767_225_600.0
     assert problem(asked, now) is None
     assert "valid now" in str(problem(asked, now + 1e9))
+
+
+def test_the_clock_is_behind_what_the_station_wrote_last() -> None:
+    """Then the time is unknown, but for that: certificates are checked by it."""
+    bench = station()
+    assert bench.profiles.shared()["clock_floor_s"] is None
+    written = Path(bench.directory) / "documents" / "later"
+    written.touch()
+    ahead_s = time.time() + 86_400
+    os.utime(written, (ahead_s, ahead_s))
+    assert bench.profiles.shared()["clock_floor_s"] == pytest.approx(ahead_s, abs=1)

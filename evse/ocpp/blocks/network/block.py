@@ -109,7 +109,7 @@ class Block:
         if self._is_downgrade(level):
             return DOWNGRADE, f"security profile {level} is lower than the present one"
         for field, variable in FIELDS:
-            refusal = self._check_value(variable, str(data[field])) if field in data else None
+            refusal = self._check_value(variable, str(data[field])) if data.get(field) not in (None, "") else None
             if refusal is not None:
                 return refusal
         # Certificates and passwords may still follow, unless the slot would be used at the next start.
