@@ -424,6 +424,19 @@ def test_the_way_back_from_an_active_slot_that_was_overwritten() -> None:
     assert bench.ways() == [right]
 
 
+def test_the_way_back_is_that_of_the_slot_in_use() -> None:
+    """Though another slot, overwritten while it was in use, has not been tried yet."""
+    bench = station()
+    put(bench, 1, ocppCsmsUrl="ws://wrong.example")
+    put(bench, 2)
+    order(bench, "2,1")
+    reset(bench)
+    bench.works()
+    bench.connect("2.0.1")
+    assert write(bench, "SecurityCtrlr", "BasicAuthPassword", OTHER) == ("Accepted", None)
+    assert [way[::3] for way in bench.ways()[:2]] == [(2, OTHER), (2, PASSWORD)]
+
+
 def test_what_the_csms_broke_does_not_keep_the_station_from_connecting() -> None:
     bench = station()
     bench.engine.documents.save("variables", {"NetworkConfiguration[1].SecurityProfile": "3"})

@@ -241,8 +241,12 @@ class Block:
         return None
 
     def _keep(self, row: dict[str, Any]) -> None:
-        """Keeps how the station connects now as the way back, until another way has worked."""
-        if self._profiles.before is None:
+        """Keeps how the station connects now as the way back, until another way has worked.
+
+        What waits for its proof already keeps the way before that; of two slots the one in use counts.
+        """
+        before = self._profiles.before
+        if before is None or before["slot"] != row["slot"]:
             self._profiles.before = {name: row[name] for name in ("slot", *WAY)}
             self._profiles.save()
 
