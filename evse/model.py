@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     Values = dict[tuple[str, str | None], float]
 
 REGISTER = ("Energy.Active.Import.Register", None)
+# Kind of a token that the CSMS named in 1.6, which has no kinds: any.
+ANY_KIND = ""
 
 
 class Connector:
@@ -42,11 +44,15 @@ class Token:
 
     def payload(self) -> dict[str, Any]:
         """As IdTokenType."""
-        return {"idToken": self.id_token, "type": self.kind}
+        return {"idToken": self.id_token, "type": self.kind or "ISO14443"}
 
     def __eq__(self, other: object) -> bool:
-        """The same token; case does not matter. [IdTokenType: case insensitive]"""
-        return isinstance(other, Token) and self.id_token.lower() == other.id_token.lower()
+        """The same text, whatever its case, and the same kind, as far as both have one. [C01.FR.25]"""
+        return (
+            isinstance(other, Token)
+            and self.id_token.lower() == other.id_token.lower()
+            and (self.kind == other.kind or ANY_KIND in (self.kind, other.kind))
+        )
 
     def __hash__(self) -> int:
         return hash(self.id_token.lower())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from evse.clock import parse_timestamp
 from evse.jsontext import dumps, loads_own
+from evse.model import ANY_KIND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,23 @@ def find(text: str, key: str) -> tuple[int, int, int] | None:
         return None
     end = text.find("\n", start + 1)
     return start, start + len(key) + 2, len(text) if end < 0 else end
+
+
+def find_token(text: str, kind: str, id_token: str) -> tuple[int, int, int] | None:
+    """As `find`, for a token; one without a kind is any of that text, and a line without one is for every kind."""
+    if not is_printable(id_token):
+        return None
+    for each in (kind, ANY_KIND):
+        place = find(text, key_of(each, id_token))
+        if place is not None:
+            return place
+    end = -1 if kind else text.find(tail := f":{id_token.lower()}\t")
+    while end >= 0:
+        start = text.rfind("\n", 0, end)
+        if ":" not in (named := text[start + 1 : end]) and "\t" not in named:
+            return find(text, key_of(named, id_token))
+        end = text.find(tail, end + 1)
+    return None
 
 
 def packed(info: dict[str, Any]) -> str:

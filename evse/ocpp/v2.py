@@ -19,6 +19,7 @@ _KINDS_201 = ("Central", "eMAID", "ISO14443", "ISO15693", "KeyCode", "Local", "M
 
 def id_token(token: str, kind: str, ctx: Any) -> dict[str, Any]:
     """A token as IdTokenType. In 2.0.1 what is too long is cut, a kind that it lacks is Local; both are logged."""
+    kind = kind or "ISO14443"  # one that a 1.6 CSMS named
     if ctx.version == "2.0.1" and not fits_201(token, kind):
         ctx.log.warning("a token that OCPP 2.0.1 cannot say was changed", length=len(token), kind=kind)
         token, kind = token[:_TOKEN_201], kind if kind in _KINDS_201 else "Local"

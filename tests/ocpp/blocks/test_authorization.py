@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -720,3 +721,55 @@ def test_E09_with_the_ev_back_at_the_locked_cable_the_card_starts_anew(version: 
     driver.tap("CARD")
     assert is_charging(driver)
     assert not [effect for effect in driver.effects if effect[0] == "unlock"]
+
+
+# -- C01.FR.25: what makes two tokens one ----------------------------------------------------------------------------
+
+
+def remote_start_16(bench: Bench, token: str) -> None:
+    assert bench.ask("RemoteStartTransaction", {"idTag": token, "connectorId": 1}) == {"status": "Accepted"}
+
+
+def test_a_token_that_a_16_csms_named_is_one_of_any_kind() -> None:
+    bench, driver = start("1.6", AuthCtrlr_AuthorizeRemoteStart="false")
+    driver.plug()
+    remote_start_16(bench, "1234")
+    driver.settle()
+    assert is_charging(driver)
+    bench.tap("1234", kind="KeyCode")
+    driver.settle()
+    assert not is_charging(driver)
+
+
+def test_a_16_csms_finds_a_cached_token_of_any_kind_and_keeps_its_kind() -> None:
+    variables = {"AuthCtrlr_AuthorizeRemoteStart": "true", "AuthCtrlr_LocalPreAuthorize": "true"}
+    bench, driver = start("1.6", **variables)
+    cache = bench.engine.block("authorization").cache
+    cache.learn(Token("A:1234", "KeyCode"), {"status": "Accepted"})
+    cache.learn(Token("1234", "KeyCode"), {"status": "Accepted"})
+    driver.plug()
+    remote_start_16(bench, "1234")
+    driver.settle()
+    assert asked(driver) == 0 and is_charging(driver)
+    cache.learn(Token("1234", ""), {"status": "Blocked"})
+    assert cache.find(Token("1234", "KeyCode"))["status"] == "Blocked"
+    assert cache.find(Token("1234", "ISO14443")) is None
+    assert cache.find(Token("A:1234", "KeyCode"))["status"] == "Accepted"
+    cache.learn(Token("FRESH", ""), {"status": "Accepted"})
+    assert cache.find(Token("FRESH", "ISO15693"))["status"] == "Accepted"
+    assert cache.forget(Token("FRESH", "ISO15693")) and cache.find(Token("FRESH", "")) is None
+
+
+@versions2
+def test_a_token_that_a_16_csms_named_has_a_kind_in_2x(version: str) -> None:
+    """The transaction that it started under 1.6 is told under 2.x."""
+    bench, driver = start("1.6", AuthCtrlr_AuthorizeRemoteStart="false")
+    driver.plug()
+    id, frame = "csms-1", {"idTag": "1234", "connectorId": 1}
+    bench.engine.receive(json.dumps([2, id, "RemoteStartTransaction", frame]))
+    bench.drop()
+    bench.open(version)
+    driver = Driver(bench)
+    driver.settle()
+    said = [payload["idToken"] for action, payload in driver.said if "idToken" in payload]
+    assert said and all(token == {"idToken": "1234", "type": "ISO14443"} for token in said)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from evse.clock import parse_timestamp
 from evse.errors import StoreError
-from evse.ocpp.token_lines import find, is_printable, key_of, packed, unpacked
+from evse.ocpp.token_lines import find_token, is_printable, key_of, packed, unpacked
 from evse.ocpp.variable_row import MOST
 
 TYPE_CHECKING = False
@@ -62,7 +62,7 @@ class Cache:
             expires_at = updated_at + life_s if life_s else None
         if utc is not None and expires_at is not None and utc > expires_at:
             return {**info, "status": "Expired"}
-        line = self._cut(key_of(token.kind, token.id_token))
+        line = self._cut(token)
         self._text += line
         return info
 
@@ -70,7 +70,6 @@ class Cache:
         """Takes the CSMS's word about a token, whatever its status. [C10.FR.01, C10.FR.04-05, C10.FR.14]"""
         if not self.enabled() or token.kind in NOT_CACHED or not is_printable(token.id_token):
             return
-        key = key_of(token.kind, token.id_token)
         utc = self._ctx.clock.utc()
         expires_at: Any = ""
         if "cacheExpiryDateTime" in info:
@@ -83,12 +82,14 @@ class Cache:
                 return
             if utc is not None and expires_at <= utc and info["status"] == "Accepted":
                 # A date in the past keeps the token out of the cache. [C10.FR.10]
-                if self._cut(key):
+                if self._cut(token):
                     self._save_later()
                 return
         word = packed({name: value for name, value in info.items() if name != "cacheExpiryDateTime"})
+        before = self._cut(token)
+        # What is known of a kind stays so though 1.6 names the token without.
+        key = before[1:].partition("\t")[0] if before and not token.kind else key_of(token.kind, token.id_token)
         line = f"\n{key}\t{expires_at}\t{'' if utc is None else int(utc)}\t{word}"
-        before = self._cut(key)
         if len(line) > LINE_BYTES:
             self._ctx.log.warning("the CSMS says so much about a token that it is not cached", bytes=len(line))
             return
@@ -101,7 +102,7 @@ class Cache:
 
     def stored(self, token: Token) -> list[Any] | None:
         """What is kept of a token, whether the cache is in use or not: [IdTokenInfo, expires at, updated at]."""
-        place = find(self._text, key_of(token.kind, token.id_token)) if is_printable(token.id_token) else None
+        place = find_token(self._text, token.kind, token.id_token)
         if place is None:
             return None
         expires_at, updated_at, word = self._text[place[1] : place[2]].split("\t")
@@ -109,7 +110,7 @@ class Cache:
 
     def forget(self, token: Token) -> bool:
         """Forgets a token at once; False if the store refuses. [N10.FR.03, N10.FR.06]"""
-        return self.stored(token) is None or (bool(self._cut(key_of(token.kind, token.id_token))) and self._save())
+        return self.stored(token) is None or (bool(self._cut(token)) and self._save())
 
     def clear(self) -> bool:
         """Forgets everything; False if the store refuses. [C11]"""
@@ -121,9 +122,9 @@ class Cache:
         if self._timer is not None:
             self._save()
 
-    def _cut(self, key: str) -> str:
+    def _cut(self, token: Token) -> str:
         """Takes a token's line out; "" if there is none."""
-        place = find(self._text, key)
+        place = find_token(self._text, token.kind, token.id_token)
         if place is None:
             return ""
         line = self._text[place[0] : place[2]]

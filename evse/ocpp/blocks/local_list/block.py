@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from evse.clock import parse_timestamp
 from evse.errors import StoreError, UsageError
-from evse.ocpp.token_lines import find, is_printable, key_of, packed, unpacked
+from evse.ocpp.token_lines import find, find_token, is_printable, key_of, packed, unpacked
 from evse.ocpp.variable_row import MOST
 
 TYPE_CHECKING = False
@@ -21,8 +21,6 @@ DOCUMENT = "local-list"
 # Kept state: there has been a list, so the block is needed from the start of the process on.
 PRESENT = "local_list:present"
 CONTROLLER = "LocalAuthListCtrlr"
-# A kind of token that stands for all of them, as in 1.6, which has none.
-ANY_KIND = ""
 # Statuses that say nothing against the token itself. [1.6 §3.5.2]
 VALID = ("Accepted", "ConcurrentTx")
 
@@ -53,13 +51,8 @@ class Block:
 
     def stored(self, token: Token) -> dict[str, Any] | None:
         """The same of a list that is not in use."""
-        if not is_printable(token.id_token):
-            return None
-        for kind in (token.kind, ANY_KIND):
-            place = find(self._text, key_of(kind, token.id_token))
-            if place is not None:
-                return self._info(self._text[place[1] : place[2]])
-        return None
+        place = find_token(self._text, token.kind, token.id_token)
+        return None if place is None else self._info(self._text[place[1] : place[2]])
 
     def compare(self, listed: dict[str, Any], info: dict[str, Any]) -> None:
         """Tells the CSMS, where it wants to know, that it says of a token what its list does not. [1.6 §3.5.2]"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evse.model import ANY_KIND
 from evse.ocpp.v16 import charging_profile
 
 TYPE_CHECKING = False
@@ -14,7 +15,7 @@ _MESSAGES = {"SignChargePointCertificate": "SignChargingStationCertificate"}
 
 def _start(payload: dict[str, Any]) -> dict[str, Any]:
     """RemoteStartTransaction.req; there is no remoteStartId. Connector 0 cannot start anything and is unknown."""
-    request: dict[str, Any] = {"idToken": {"idToken": payload["idTag"], "type": "ISO14443"}}
+    request: dict[str, Any] = {"idToken": {"idToken": payload["idTag"], "type": ANY_KIND}}
     if "connectorId" in payload:
         request["evseId"] = payload["connectorId"]
     if "chargingProfile" in payload:

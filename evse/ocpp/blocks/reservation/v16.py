@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from evse.model import ANY_KIND
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -11,7 +13,7 @@ def _reserve(payload: dict[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = {
         "id": payload["reservationId"],
         "expiryDateTime": payload["expiryDate"],
-        "idToken": {"idToken": payload["idTag"], "type": "ISO14443"},
+        "idToken": {"idToken": payload["idTag"], "type": ANY_KIND},
     }
     if payload["connectorId"] != 0:
         request["evseId"] = payload["connectorId"]
