@@ -19,6 +19,7 @@ import time
 
 from evse.clock import UTC_FLOOR_S
 from evse.errors import StoreError, UsageError
+from evse.shell.certificatefiles import SERVED, is_there, newest_first, old_root, path_of
 from evse.shell.endpoint import Endpoint, common
 
 TYPE_CHECKING = False
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 
 DOCUMENT = "network"
 COMPONENT = "NetworkConfiguration"
-ROOT_CA = "ca/csms/CSMS_ROOT_CA.pem"
-CLIENT = "client/csms"
-# In that directory: a certificate of the store has served, so that the one of the station file has no turn any more.
-SERVED = "served"
 # There are at least these slots, though none but the first may be set up. [B09.FR.06]
 SLOTS = (1, 2, 3)
 # A clock that is so far behind what the station has written was never set in this start.
@@ -71,8 +68,8 @@ class Profiles:
         self._documents = documents
         self._log = log
         self._state_dir = state_dir
-        self._roots: str = (store or {}).get("csms_root") or f"{root}/{ROOT_CA}"
-        self._client: str = (store or {}).get("client_csms") or f"{root}/{CLIENT}"
+        self._roots = path_of(root, store, "csms_root")
+        self._client = path_of(root, store, "client_csms")
         self.own = 0 if 1 in csms["slots"] else 1
         self.slots = tuple(sorted({self.own, *csms["slots"], *SLOTS}))
         kept = documents.load(DOCUMENT)
@@ -201,21 +198,12 @@ class Profiles:
     def _trusted(self) -> str:
         """The roots of the CSMS: what the CSMS installed counts before what the station file names."""
         named: str | None = self._csms["ca"]
-        return self._roots if named is None or _is_there(self._roots) else named
+        return self._roots if named is None or is_there(self._roots) else named
 
     def _pairs(self) -> list[tuple[str, str]]:
         """The station's certificates with their keys, the newest first; that of the station file is the oldest."""
-        try:
-            names = posix.listdir(self._client)
-        except OSError:
-            names = []
-        found = [
-            f"{self._client}/{name[:-4]}" for name in names if name.endswith(".pem") and name[:-4] + ".key" in names
-        ]
-        if len(found) > 1:
-            found.sort(key=_begins, reverse=True)
-        pairs = [(f"{path}.pem", f"{path}.key") for path in found]
-        if self._csms["cert"] is not None and not (pairs and SERVED in names):
+        pairs = newest_first(self._client)
+        if self._csms["cert"] is not None and not (pairs and is_there(f"{self._client}/{SERVED}")):
             pairs.append((self._csms["cert"], self._csms["key"]))
         return pairs
 
@@ -225,8 +213,8 @@ class Profiles:
         pairs = self._pairs()
         if len(pairs) > 1:
             before["cert"], before["key"] = pairs[-1]
-        old = self._roots.removesuffix(".pem") + ".old.pem"
-        if _is_there(old):
+        old = old_root(self._roots)
+        if is_there(old):
             before["ca"] = old
         return before
 
@@ -247,22 +235,3 @@ class Profiles:
             except (OSError, TypeError):
                 continue
         return floor_s if time.time() < floor_s - CLOCK_LAG_S else None
-
-
-def _is_there(path: str) -> bool:
-    try:
-        posix.stat(path)
-    except OSError:
-        return False
-    return True
-
-
-def _begins(path: str) -> float:
-    """UTC seconds at which a certificate begins to be valid; 0 if it cannot be read."""
-    from evse.shell.tls import read_certificate, seconds
-
-    try:
-        fields = read_certificate(f"{path}.pem")
-    except OSError:
-        fields = None
-    return posix.stat(f"{path}.pem").st_mtime if fields is None else seconds(fields["notBefore"])
