@@ -102,25 +102,25 @@ def _begin(ftp: ftplib.FTP, command: str, part: Partial) -> socket.socket:
     return ftp.transfercmd(command)
 
 
-def send(target: Target, context: ssl.SSLContext, file: BinaryIO, name: str, pace: Pace, again: bool) -> None:
+def send(target: Target, context: ssl.SSLContext, file: BinaryIO, name: str, pace: Pace, begun: set[str]) -> None:
     """Stores `file` as `name` in the directory of the URL, or, if there is none such, as the URL itself says.
 
-    `again`: goes on where the last try ended. Raises Refusal, JobError, OSError, EOFError.
+    `begun`: paths that an earlier try began to store; it is gone on there. Raises Refusal, JobError, OSError, EOFError.
     """
     with _login(target, context, "PermissionDenied") as ftp:
         path = _path(target)
         ftp.voidcmd("TYPE I")
         try:
-            _store(ftp, f"{path}/{name}" if path and not path.endswith("/") else path + name, file, pace, again)
+            _store(ftp, f"{path}/{name}" if path and not path.endswith("/") else path + name, file, pace, begun)
         except ftplib.error_perm as error:
             if str(error)[:3] not in _NO_FILE or not path or path.endswith("/"):
                 raise
-            _store(ftp, path, file, pace, again)
+            _store(ftp, path, file, pace, begun)
 
 
-def _store(ftp: ftplib.FTP, path: str, file: BinaryIO, pace: Pace, again: bool) -> None:
+def _store(ftp: ftplib.FTP, path: str, file: BinaryIO, pace: Pace, begun: set[str]) -> None:
     total = file.seek(0, os.SEEK_END)
-    there = (_optional(ftp.size, path) or 0) if again else 0
+    there = (_optional(ftp.size, path) or 0) if path in begun else 0
     file.seek(there if there <= total else 0)
     try:
         data_connection = ftp.transfercmd(f"STOR {path}", file.tell() or None)
@@ -129,6 +129,7 @@ def _store(ftp: ftplib.FTP, path: str, file: BinaryIO, pace: Pace, again: bool) 
             raise
         file.seek(0)
         data_connection = ftp.transfercmd(f"STOR {path}")
+    begun.add(path)
     with data_connection:
         while data := file.read(READ_BYTES):
             data_connection.sendall(data)

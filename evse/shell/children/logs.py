@@ -35,6 +35,8 @@ from evse.shell.children.masking import masked, plain
 # Of one file in the archive; what is newest counts, so the beginning of longer ones is left out where it can be.
 MEMBER_BYTES = 16 << 20
 LINE_BYTES = 1 << 20
+# ZIP knows no date before, which a clock may show that nobody has set.
+FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 SOCKET_WITHIN_S = 10.0
 JOURNAL_LINES = 20_000
 JOURNALCTL = "/usr/bin/journalctl"
@@ -57,10 +59,13 @@ def write(log: dict[str, Any], places: dict[str, Any], file: BinaryIO) -> None:
             ("network.txt", lambda: _network()),
             ("system.txt", lambda: _system(places)),
         ]
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    made = max(gmtime()[:6], FIRST_DATE)
+    with zipfile.ZipFile(file, "w") as archive:
         for name, lines in members:
-            with archive.open(name, "w") as member:
-                _fill(member, lines)
+            member = zipfile.ZipInfo(name, made)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(member, "w") as opened:
+                _fill(opened, lines)
 
 
 def _fill(member: Any, make: Callable[[], Lines]) -> None:

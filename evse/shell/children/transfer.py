@@ -49,7 +49,7 @@ def download(request: dict[str, Any], places: dict[str, Any], say: Say) -> dict[
     part = Partial(places["state"], request["to"], request["url"], int(request["max_bytes"]))
     fetch = webfile.fetch if target.scheme.startswith("http") else ftpfile.fetch
     try:
-        _try(lambda again: fetch(target, context, part, Pace(say)), target, request, say)
+        _try(lambda: fetch(target, context, part, Pace(say)), target, request, say)
         return part.finish()
     finally:
         part.close()
@@ -64,12 +64,13 @@ def upload(request: dict[str, Any], places: dict[str, Any], say: Say) -> dict[st
     if not name or len(name) > NAME_LENGTH or name.strip(_NAME):
         raise JobError("Invalid", "a log's name is made of letters, digits, '-', '.' and '_'")
     context = trust(places)
+    begun: set[str] = set()
 
-    def send(again: bool) -> None:
+    def send() -> None:
         if target.scheme.startswith("http"):
             webfile.send(target, context, file, name, Pace(say))
         else:
-            ftpfile.send(target, context, file, name, Pace(say), again)
+            ftpfile.send(target, context, file, name, Pace(say), begun)
 
     with tempfile.TemporaryFile(dir=places["state"]) as file:
         try:
@@ -80,13 +81,13 @@ def upload(request: dict[str, Any], places: dict[str, Any], say: Say) -> dict[st
         return {"name": name, "bytes": file.seek(0, 2)}
 
 
-def _try(once: Callable[[bool], None], target: Target, request: dict[str, Any], say: Say) -> None:
+def _try(once: Callable[[], None], target: Target, request: dict[str, Any], say: Say) -> None:
     """Does it `attempts` times until it succeeds; raises the last JobError."""
     attempts = min(max(1, int(request.get("attempts") or 1)), ATTEMPTS)
     interval_s = min(max(0.0, float(request.get("interval_s") or 0)), INTERVAL_S)
     for attempt in range(1, attempts + 1):
         try:
-            once(attempt > 1)
+            once()
             return
         except Refusal as refusal:
             error: JobError = refusal

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from time import gmtime
 from typing import Any
 from zipfile import ZipFile
 
@@ -181,6 +182,12 @@ def test_a_file_of_the_archive_has_an_end(
     places["log"] = str(tmp_path / "evse.log")
     (tmp_path / "evse.log").write_text("1970-01-01T00:01:40Z info    line\n" * 1000)
     assert 1000 <= len(made(places)["log.txt"]) < 1100
+
+
+def test_a_clock_that_nobody_has_set(places: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 5.0)
+    monkeypatch.setattr(logs, "gmtime", lambda *at: gmtime(*at or (5.0,)))
+    assert "1970-01-01T00:00:05Z" in made(places)["about.json"]
 
 
 def test_the_archive_needs_a_place(places: dict[str, Any]) -> None:

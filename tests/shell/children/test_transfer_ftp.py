@@ -7,10 +7,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile, is_zipfile
 
 import pytest
 
+from evse.shell.children import ftpfile
 from evse.shell.children.main import JobError
 from tests.support.fileservers import CONTENT, Authority, FtpFiles, Transfers, ftp_files
 
@@ -130,6 +132,27 @@ def test_a_log_is_resumed_where_it_broke_off(station: Transfers, ftp: FtpFiles) 
     assert stored.stat().st_size == answer["bytes"]
     with ZipFile(stored) as archive:
         assert archive.testzip() is None
+
+
+@pytest.mark.parametrize("server", ["ftp"], indirect=True)
+def test_a_file_of_another_time_is_replaced_not_resumed(
+    station: Transfers, ftp: FtpFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the first try did not come so far as to store anything."""
+    ftp.write("mine.zip", b"older")
+    real, tries = ftpfile.send, []
+
+    def send(*args: Any) -> None:
+        tries.append(args)
+        if len(tries) == 1:
+            raise ConnectionResetError(104, "Connection reset by peer")
+        real(*args)
+
+    monkeypatch.setattr(ftpfile, "send", send)
+    station.upload(f"{ftp.url}/mine.zip", attempts=2)
+    assert ftp.rests == []
+    assert is_zipfile(ftp.directory / "mine.zip")
+    assert not (ftp.directory / "mine.zip").read_bytes().startswith(b"older")
 
 
 @pytest.mark.parametrize(
