@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # epoll waits for whole milliseconds and rounds up; what is due sooner than this is waited for exactly, by select.
 EXACT_S = 0.01
+# epoll refuses to wait for 2^31 ms; nobody minds an idle pass a day.
+LONGEST_S = 86_400.0
 
 # Descriptors that one pass serves; others that are ready have their turn in the next.
 READY = 16
@@ -196,7 +198,7 @@ class Loop:
         if self._soon or self._stopping:
             wait_s = 0
         elif when is not None:
-            left = max(0.0, when - self.time())
+            left = min(max(0.0, when - self.time()), LONGEST_S)
             wait_s = left if wait_s is None else min(wait_s, left)
         if wait_s is None or not 0 < wait_s < EXACT_S:
             ready = self._epoll.poll(wait_s, READY)

@@ -73,6 +73,17 @@ def test_what_arrives_within_a_short_wait_is_not_kept_waiting(loop: Loop, pipe: 
     assert got == [b"x"]
 
 
+@pytest.mark.parametrize("delay_s", [30 * 86_400.0, 8000 * 365 * 86_400.0])
+def test_a_timer_that_is_further_off_than_the_kernel_waits(loop: Loop, pipe: tuple[int, int], delay_s: float) -> None:
+    seen: list[str] = []
+    loop.call_later(delay_s, seen.append, "late")
+    loop.add_reader(pipe[0], seen.append, "read")
+    os.write(pipe[1], b"x")
+    assert loop.run_once()
+    assert loop.run_once(delay_s)
+    assert seen == ["read", "read"]
+
+
 def test_cancelled_calls_do_not_run(fake: FakeLoop) -> None:
     seen: list[str] = []
     later, soon = fake.call_later(1, seen.append, "later"), fake.call_soon(seen.append, "soon")
