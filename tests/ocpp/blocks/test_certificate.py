@@ -160,6 +160,22 @@ def test_a_power_cut_ends_no_wait(version: str) -> None:
 
 
 @versions
+def test_a_power_cut_before_the_request_was_made_ends_no_wait_either(version: str) -> None:
+    station = Certified(version, WAIT, TIMES)
+    assert station.triggered() == ACCEPTED
+    station.bench.take_effects("job")
+    station.bench.cut()
+    station.bench.restart()
+    station.bench.connect(version, INTERVAL_S)
+    station.rest()
+    station.bench.advance(10)
+    station.jobs.run()
+    csr = station.request()
+    station.bench.answer(ACCEPTED)
+    assert station.signed(station.sign(csr)) == ACCEPTED
+
+
+@versions
 def test_a_child_that_fails_leaves_the_csms_without_a_request(version: str) -> None:
     station = Certified(version)
 

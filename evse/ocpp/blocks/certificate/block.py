@@ -68,7 +68,7 @@ class Block:
         """TriggerMessage for a certificate; None where the station has no use for one of that kind. [A02.FR.02]"""
         use = USES[message]
         at = None if evse is None else evse.id
-        if use not in STATION_USES or use == "":
+        if use != "ChargingStationCertificate":
             if self._secc(at) is None:
                 return None  # no ISO 15118 here
             if self.ctx.model.boolean("ISO15118Ctrlr", "V2GCertificateInstallationEnabled", evse=at) is False:
@@ -80,6 +80,7 @@ class Block:
         """A new key pair, and a request to sign it; one under way for the same use is given up."""
         self._forget(use)
         self._signings[use] = _Signing(int.from_bytes(self.ctx.random(4), "big") >> 1, evse, early)
+        self._keep()
         self._ask(use, self._signings[use], again=False)
 
     def _ask(self, use: str, signing: _Signing, again: bool) -> None:
