@@ -14,7 +14,7 @@ SETTLED_S = 1.0
 
 
 class Phases:
-    """The switch, if there is one. `changed()` is called when the pause is over.
+    """The switch. `changed()` is called when the pause is over.
 
     count   phases that are let through; None while that is not known
     """
@@ -29,7 +29,7 @@ class Phases:
         self._timers = timers
         self._clock = clock
         self._changed = changed
-        self.count: int | None = self._most if self._device is None else None
+        self.count: int | None = None
         self._told: int | None = None
         self._open_when: float | None = None  # since when the contactor is known to be open
         self._until = 0.0
@@ -61,7 +61,7 @@ class Phases:
 
     def _wanted(self, wanted: int | None) -> int:
         """A switch knows one and all."""
-        return self._most if wanted is None or wanted >= self._most or self._device is None else 1
+        return self._most if wanted is None or wanted >= self._most else 1
 
     def close(self) -> None:
         if self._timer is not None:

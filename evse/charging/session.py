@@ -13,7 +13,6 @@ from evse.charging.faults import UNTIL_UNPLUGGED, Faults
 from evse.charging.limit import Limits
 from evse.charging.locks import Locks
 from evse.charging.metering import Metering
-from evse.charging.phases import Phases
 from evse.charging.pilot import MINIMUM_A, vehicle_state
 from evse.charging.states import CAUSES, HELD_BACK, LIVE, OUTPUTS, TABLE, UNLOCKED
 from evse.errors import UsageError
@@ -41,7 +40,7 @@ class ChargingController:
     closed          the mirror contact says so
     offered_a       current offered to the vehicle, None for none
     demand          None, or ("asks" | "rests", most it could be given in A); `demand_changed()` is called on a change
-    faults, limits, metering, phases   what their modules say
+    faults, limits, metering, phases   what their modules say; phases is None without a switch
     ready           nothing of the start is awaited any more: the meter has spoken or had its time
     """
 
@@ -67,7 +66,11 @@ class ChargingController:
         self.limits = Limits(devices.max_current_a)
         self.metering = Metering(devices.meter, timers, clock, self._silent, devices.loss_s, log)
         self.faults = Faults(devices.on_loss, self._tell)
-        self.phases = Phases(devices, timers, clock, self._changed)
+        self.phases: Any = None
+        if devices.phase_switch is not None:
+            from evse.charging.phases import Phases
+
+            self.phases = Phases(devices, timers, clock, self._changed)
         self._locks = Locks(devices.locks, timers, clock, settings, self.faults, self._tell)
         self._devices = devices
         self._timers = timers
@@ -124,7 +127,8 @@ class ChargingController:
             if timer is not None:
                 timer.cancel()
         self.metering.close()
-        self.phases.close()
+        if self.phases is not None:
+            self.phases.close()
         self._locks.close()
         devices = self._devices
         power = (devices.contactor, devices.phase_switch, devices.pilot)
@@ -192,7 +196,8 @@ class ChargingController:
                 self._run()
                 return
         elif event == "contactor":
-            self.phases.contactor(values[0])
+            if self.phases is not None:
+                self.phases.contactor(values[0])
             if values[0] != self.closed:
                 self.closed = values[0]
                 self._say("power_path", self.closed)
@@ -320,7 +325,7 @@ class ChargingController:
 
     def _may_offer(self) -> bool:
         allowed = self.limits.offer_a() > 0 and (self._permitted or self._started)
-        return allowed and self.phases.fit(self.limits.phases)
+        return allowed and (self.phases is None or bool(self.phases.fit(self.limits.phases)))
 
     def _enter(self, event: str, value: str = "") -> None:
         """One step of the table. Raises RuntimeError, the state unchanged, for a pair that is not in it."""
@@ -388,7 +393,7 @@ class ChargingController:
                 self._closed_when = self._clock.now()
                 self.metering.begin()
             self._devices.contactor.switch(closed)
-        if not closed:
+        if not closed and self.phases is not None:
             self.phases.move(self.limits.phases)
         if offer is not None:
             offered_a = self.limits.offer_a() if offer and self._may_offer() else None

@@ -121,7 +121,7 @@ def test_without_a_switch_phases_are_not_waited_for() -> None:
     post.charge(phases=3)
     post[1].limit("schedule", None, 1)
     post.advance(5)
-    assert post[1].closed and drawn(post) == [16, 16, 16]
+    assert post[1].phases is None and post[1].closed and drawn(post) == [16, 16, 16]
 
 
 def test_a_simulated_switch_refuses_to_break_a_current() -> None:
