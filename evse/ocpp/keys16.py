@@ -24,6 +24,8 @@ PROFILE, KEY, COMPONENT, VARIABLE, VARIABLE_INSTANCE, VIEW = range(6)
 # Views that show something about a variable, and so cannot be written.
 SHOWN = ("elements", "most", "connectors", "rotations", "fixed")
 ROTATIONS = ("RST", "RTS", "SRT", "STR", "TRS", "TSR")
+# The interval of StopTxnSampledData, which is MeterValueSampleInterval in 1.6.
+ENDED_INTERVAL = "TxEndedInterval"
 STATUS = {"Accepted": "Accepted", "RebootRequired": "RebootRequired"}
 
 
@@ -74,6 +76,8 @@ class KeyView:
         items = []
         for evse, value in values.items():
             items += self._items(row, variable, evse, value)
+            if row[VIEW] == "sampling":
+                items += self._items((*row[:VARIABLE], ENDED_INTERVAL, *row[VARIABLE + 1 :]), variable, evse, value)
         if not items:
             return "Rejected"
         results = self._model.write_all(items, guarded=row[VIEW] == "guarded", phases=row[VIEW] == "measurands")
@@ -165,6 +169,8 @@ def overrides(row: KeyRow | None, key: str, text: str, read_only: bool = False) 
     for evse, value in _values(view, text, text.lower() in ("true", "false")).items():
         place = {} if evse is None else {"evse": evse} if evse else {"component": "ChargingStation"}
         made.append({**entry, **place, "value": value, **mutability})
+        if view == "sampling":
+            made.append({**entry, "variable": ENDED_INTERVAL, "value": value, **mutability})
     return made
 
 

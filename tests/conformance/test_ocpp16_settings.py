@@ -145,7 +145,7 @@ def test_TC_CP_V16_070_sampled_meter_values() -> None:
     station.tap("TAG")
     said = station.expect("StopTransaction", transactionId=id)
     contexts = [value["sampledValue"][0]["context"] for value in said["transactionData"]]
-    assert contexts[0] == "Transaction.Begin" and contexts[-1] == "Transaction.End"
+    assert contexts == ["Transaction.Begin", "Sample.Periodic", "Sample.Periodic", "Transaction.End"]
     station.expect_status("Finishing")
     station.advance(60)
     station.quiet()

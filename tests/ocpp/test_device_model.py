@@ -564,6 +564,16 @@ def test_phase_rotation_and_evse_variables_reach_every_evse():
     assert [model.get("EVSE", "MinimumStatusDuration", evse=evse) for evse in (1, 2)] == ["5", "5"]
 
 
+def test_the_samples_for_the_end_follow_the_sample_interval_of_16():
+    """StopTxnSampledData is taken every MeterValueSampleInterval; 2.x has an interval of its own. [1.6 errata 3.14.1]"""
+    model = make()
+    assert KeyView(model).change("MeterValueSampleInterval", "30") == "Accepted"
+    assert model.integer("SampledDataCtrlr", "TxUpdatedInterval") == 30
+    assert model.integer("SampledDataCtrlr", "TxEndedInterval") == 30
+    made = compile_variables.station_overrides([], {"MeterValueSampleInterval": {"value": "45"}})[0]
+    assert {entry["variable"]: entry["value"] for entry in made} == {"TxUpdatedInterval": "45", "TxEndedInterval": "45"}
+
+
 def test_what_a_key_says_about_a_variable():
     keys = KeyView(make())
     assert keys.get("NumberOfConnectors") == ("NumberOfConnectors", True, "2")

@@ -34,6 +34,7 @@ VALUE_LENGTH = 2500
 VALUES_LENGTH = 1000
 VIEWS = (
     "", "elements", "most", "phases", "rotations", "connectors", "units", "measurands", "guarded", "fixed", "numbered",
+    "sampling",
 )  # fmt: skip
 
 
