@@ -121,7 +121,7 @@ def signed(request: dict[str, Any], places: dict[str, Any]) -> dict[str, Any]:
         raise crypto.invalid(leaf, "is not for the key of the last request")
     _check_leaf(leaf, x509.load_pem_x509_csr(asked.encode()), use)
     trail = crypto.path(leaf, [*others, *_intermediates(places)], _roots(places, use), when)
-    kept = [leaf, *(one for one in others if one in trail[1:] and not crypto.is_self_signed(one))]
+    kept = trail[:-1] or trail  # without the root, which the other side must have of its own
     name = f"{leaf.not_valid_before_utc:%Y%m%dT%H%M%SZ}-{leaf.serial_number:x}"
     for kind in USES[use][0]:
         path = f"{crypto_layout.place(places, CLIENTS[kind])}/{name}"

@@ -341,8 +341,10 @@ def test_intermediates_may_lie_in_the_store(shelf: Shelf) -> None:
     middle = Certificate("Sub", shelf.authority, ca=True)
     (shelf.root / "ca/cso").mkdir()
     (shelf.root / "ca/cso/CPO_SUB_CA1.pem").write_text(middle.pem())
-    text = sign(shelf.csr(), middle).partition("-----END CERTIFICATE-----\n")
-    shelf.do("signed", use=CS, chain="".join(text[:2]))
+    text = sign(shelf.csr(), middle)
+    shelf.do("signed", use=CS, chain=text.removesuffix(middle.pem()))
+    (_, pem) = shelf.files()
+    assert (shelf.root / "client/csms" / pem).read_text() == text  # the other side may not know it
 
 
 BAD = {
