@@ -158,6 +158,7 @@ class Station:
         if self._stopping:
             return
         if self.clock.now() < self._deadline and not all(controller.ready for controller in self.controllers.values()):
+            self.runner.pump()  # the controllers' own time is its timers'
             self.loop.call_later(0.02, self._await_meters)
         else:
             self._open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from evse import daemon, stationfile
 from evse.app import FAULTS, Station
+from evse.charging import metering
 from evse.errors import HardwareError, StoreError, UsageError
 from evse.shell.log import Log
 from evse.shell.loop import Loop
@@ -72,7 +74,7 @@ def test_nobody_can_use_the_station_before_the_meters_spoke(bench: Bench, monkey
     station, meter = bench.station, bench.simulation.outlet(2).meter
     started: list[Any] = []
     for reader, _ in station.board.readers:
-        monkeypatch.setattr(reader, "start", lambda *_: started.append(reader))
+        monkeypatch.setattr(reader, "start", lambda *_: started.append(1))
     meter.silent = True
     station.start()
     bench.simulation.plug(2)
@@ -83,6 +85,17 @@ def test_nobody_can_use_the_station_before_the_meters_spoke(bench: Bench, monkey
     meter.set_register(5000)
     bench.run(lambda: station.ready and bench.contactor(2))
     assert started and station.evses[2].register_wh == pytest.approx(5000, abs=1)
+
+
+def test_a_meter_that_never_speaks_has_its_time_and_no_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metering, "FIRST_S", 0.1)
+    bench.simulation.outlet(1).meter.silent = True
+    begun = time.monotonic()
+    bench.station.start()
+    bench.run(lambda: bench.station.ready)
+    assert time.monotonic() - begun < 1
+    bench.run(lambda: "MeterSilent" in bench.station.evses[1].faults)
+    assert bench.station.evses[2].faults == {}
 
 
 def test_a_station_that_shuts_down_while_it_waits_for_a_meter_does_not_open(bench: Bench) -> None:

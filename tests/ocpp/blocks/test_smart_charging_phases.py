@@ -112,5 +112,8 @@ def test_phases3to1_is_true_where_every_evse_can(switches: tuple[bool, bool], wa
     bench = Bench(evses=2)
     for evse, switch in zip(bench.engine.evses.values(), switches, strict=True):
         evse.switches_phases = switch
-    bench.connect("2.0.1")
+    bench.connect("1.6")
     assert bench.model.get("SmartChargingCtrlr", "Phases3to1") == wanted
+    key = "ConnectorSwitch3to1PhaseSupported"
+    (known,) = bench.ask("GetConfiguration", {"key": [key]})["configurationKey"]
+    assert known == {"key": key, "readonly": True, "value": wanted}
