@@ -227,6 +227,7 @@ class Online:
                 lambda number, news: tell(engine.job_said, number, news),
                 lambda number, answer, error: tell(engine.job_ended, number, answer, error),
             )
+        self._where["partial_chain"] = self.model.boolean("SecurityCtrlr", "AdditionalRootCertificateCheck")
         if name == "certificates":
             self._where.update(self._in_use())
         self._children.start(number, name, request, within_s)

@@ -220,7 +220,7 @@ def new_context(
     if ca is None:
         raise ChannelError("ca", "none is configured")
     try:
-        for file, directory in _roots(ca):
+        for file, directory in root_files(ca):
             context.load_verify_locations(file, directory, None)
     except OSError as problem:
         raise ChannelError("ca", f"{ca}: {problem.strerror or problem}") from None
@@ -241,7 +241,7 @@ def _bare_context(public: bool) -> tuple[Any, Any]:
     return ssl, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _roots(path: str) -> list[tuple[str | None, str | None]]:
+def root_files(path: str) -> list[tuple[str | None, str | None]]:
     """(file, directory) pairs to load. Raises OSError if `path` is not there or holds no certificates."""
     try:
         names = sorted(posix.listdir(path))

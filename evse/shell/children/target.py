@@ -12,8 +12,9 @@ from copy import copy
 from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
+from evse.shell.certificatefiles import is_there, path_of
 from evse.shell.children.main import JobError
-from evse.shell.tls import CIPHERS
+from evse.shell.tls import CIPHERS, root_files
 
 # Scheme -> port. SFTP would need a library that is not among the dependencies.
 PORTS = {"http": 80, "https": 443, "ftp": 21, "ftps": 21}
@@ -91,21 +92,31 @@ class Target:
 def trust(places: dict[str, Any]) -> ssl.SSLContext:
     """TLS 1.2 or above to a server whose chain ends in a root of the station's store, for its own host name.
 
-    `places`: "ca" the CSMS's roots, "certificates" the store, "store" its settings; "system_roots" in these: also those
-    of the operating system. [N01.FR.15, N01.FR.16]
+    `places`: "certificates" the store, "store" its settings; "system_roots" in these: also those of the operating
+    system [N01.FR.15, N01.FR.16]. "ca": a file or directory with the CSMS's roots, until the store has its own.
+    "partial_chain": a root may be signed by another one that is not there [M05.FR.12].
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
-    store = places.get("store") or {}
-    files = {path for path in (places.get("ca"), store.get("csms_root"), store.get("manufacturer_root")) if path}
-    for pattern in TRUSTED:
-        files.update(glob.glob(os.path.join(places["certificates"], pattern)))
-    for path in sorted(files):
+    if places.get("partial_chain"):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    for path in _trusted(places):
         try:
-            context.load_verify_locations(path)
+            for file, directory in root_files(path):
+                context.load_verify_locations(file, directory)
         except (OSError, ssl.SSLError):  # missing or no certificate: what it would vouch for is not trusted
             continue
-    if store.get("system_roots"):
+    if (places.get("store") or {}).get("system_roots"):
         context.set_default_verify_paths()
     return context
+
+
+def _trusted(places: dict[str, Any]) -> list[str]:
+    """Files of roots; one that a newer root has replaced, and that is kept for its key only, is none."""
+    store = places.get("store")
+    own, maker = (path_of(places["certificates"], store, name) for name in ("csms_root", "manufacturer_root"))
+    files = {own if is_there(own) else places.get("ca") or own, maker}
+    for pattern in TRUSTED:
+        files.update(glob.glob(os.path.join(places["certificates"], pattern)))
+    return sorted(path for path in files if not path.endswith(".issuer.pem"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import ssl
 import threading
 from collections.abc import Iterator
 from io import BytesIO
@@ -17,6 +18,7 @@ import pytest
 from evse.shell.children import pace, partial, transfer, webfile
 from evse.shell.children.main import JobError, run
 from evse.shell.children.target import Target
+from tests.support.certificates import Certificate
 from tests.support.fileservers import CHANGED, CONTENT, Authority, Handler, HttpFiles, Transfers, http_files
 
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -102,6 +104,45 @@ def test_the_roots_of_the_operating_system_are_trusted_where_that_is_set(
 def test_roots_at_places_of_their_own(station: Transfers, https: HttpFiles, authority: Authority) -> None:
     station.places.update(ca=None, store={"manufacturer_root": str(authority.root), "csms_root": None})
     assert station.download(https.url + "/image.bin")["sha256"] == SHA256
+
+
+def test_roots_in_a_directory(station: Transfers, https: HttpFiles, authority: Authority, tmp_path: Path) -> None:
+    """As /etc/ssl/certs: what the connection with the CSMS takes, a transfer takes, too."""
+    directory = tmp_path / "roots"
+    directory.mkdir()
+    (directory / "one.crt").write_text(authority.root.read_text())
+    station.places["ca"] = str(directory)
+    assert station.download(https.url + "/image.bin")["sha256"] == SHA256
+
+
+def test_a_root_that_was_replaced_vouches_for_nobody(
+    station: Transfers, https: HttpFiles, authority: Authority
+) -> None:
+    """Neither what [csms] names, once the CSMS has installed another, nor one kept for its key only. [M05.FR.13]"""
+    root = station.state / "certificates/ca/csms/CSMS_ROOT_CA.pem"
+    root.parent.mkdir(parents=True)
+    root.write_text(Certificate("new root", ca=True).pem())
+    assert station.places["ca"] == str(authority.root)
+    assert station.refused(https.url + "/image.bin")[0] == "Failed"
+    root.with_name("CSMS_ROOT_CA.issuer.pem").write_text(authority.root.read_text())
+    assert station.refused(https.url + "/image.bin")[0] == "Failed"
+    root.with_name("CSMS_ROOT_CA.old.pem").write_text(authority.root.read_text())  # the new one has not served yet
+    assert station.download(https.url + "/image.bin")["sha256"] == SHA256
+
+
+def test_a_root_that_is_signed_by_the_one_before(station: Transfers, tmp_path: Path) -> None:
+    """AdditionalRootCertificateCheck: it stands alone as soon as it has served. [M05.FR.12, M05.FR.13]"""
+    new = Certificate("new root", Certificate("old root", ca=True), ca=True)
+    leaf = Certificate("files.example", new, names=("127.0.0.1",))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*leaf.write(tmp_path, "files"))
+    root = tmp_path / "new.pem"
+    root.write_text(new.pem())
+    station.places["ca"] = str(root)
+    with http_files(context) as server:
+        assert station.refused(server.url + "/image.bin")[0] == "Failed"
+        station.places["partial_chain"] = True
+        assert station.download(server.url + "/image.bin")["sha256"] == SHA256
 
 
 def test_user_and_password_of_the_url_are_sent_and_never_told(station: Transfers, http: HttpFiles) -> None:
