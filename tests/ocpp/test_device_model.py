@@ -565,7 +565,7 @@ def test_phase_rotation_and_evse_variables_reach_every_evse():
 
 
 def test_the_samples_for_the_end_follow_the_sample_interval_of_16():
-    """StopTxnSampledData is taken every MeterValueSampleInterval; 2.x has an interval of its own. [1.6 errata 3.14.1]"""
+    """StopTxnSampledData is taken every MeterValueSampleInterval; 2.x has its own interval. [1.6 errata 3.14.1]"""
     model = make()
     assert KeyView(model).change("MeterValueSampleInterval", "30") == "Accepted"
     assert model.integer("SampledDataCtrlr", "TxUpdatedInterval") == 30

@@ -177,6 +177,47 @@ def test_E17_a_power_cut_ends_it(version: str) -> None:
 
 
 @versions2
+def test_a_vehicle_in_the_bay_has_the_transaction_of_its_evse(version: str) -> None:
+    """No second one begins by the card: it belongs to the one that the sensor began."""
+    station = Station(board(evses=2, parking=True), version=version)
+    station.put(TxCtrlr__TxStartPoint="ParkingBayOccupancy,Authorized")
+    station.evse = 2
+    station.do("park", 2)
+    only(station.hear(), "EVDetected", "Started")
+    station.tap("TAG")
+    station.expect("Authorize", idToken=token())
+    only(station.hear(), "Authorized", "Updated")
+    station.plug(2)
+    assert [event["eventType"] for event in station.hear()] == ["Updated", "Updated"]
+    assert station.is_charging(2)
+
+
+@versions2
+def test_a_vehicle_that_parks_while_a_card_waits_begins_no_second_one(version: str) -> None:
+    station = Station(board(evses=2, parking=True), version=version)
+    station.put(TxCtrlr__TxStartPoint="ParkingBayOccupancy,Authorized")
+    tap(station)
+    station.do("park", 2)
+    assert station.hear() == []
+    station.plug(2)
+    plugged, _ = station.hear()
+    check(plugged, "CablePluggedIn", "Updated")
+    assert plugged["evse"]["id"] == 2 and station.is_charging(2)
+
+
+@versions2
+def test_an_evse_that_went_out_of_service_does_not_take_it(version: str) -> None:
+    station, _ = begun(version)
+    assert station.ask("ChangeAvailability", operationalStatus="Inoperative", evse={"id": 1}) == ACCEPTED
+    station.hear()
+    station.plug(1)
+    assert station.hear() == [] and not station.is_charging(1)
+    station.plug(2)
+    assert [event["eventType"] for event in station.hear()] == ["Updated", "Updated"]
+    assert station.is_charging(2) and not station.is_charging(1)
+
+
+@versions2
 def test_offline_it_is_told_later(version: str) -> None:
     station = Station(board(evses=2), version=version)
     station.put(TxCtrlr__TxStartPoint="Authorized", AuthCtrlr__OfflineTxForUnknownIdEnabled=True)

@@ -5,8 +5,9 @@ MessageTimeout, then the offline rules speak. One decision per EVSE at a time: t
 and another one is asked to wait. Every decision ends on the display, and in a grant, a stop or a refusal.
 
 Which EVSE a token is meant for, at a reader of several: one that the same token started (stop); a plugged one without
-authorization; one of the same group (stop); the only free one; else whichever is plugged first within
-EVConnectionTimeOut. A transaction whose TxStartPoint is Authorized begins with the token all the same. [E01.FR.03]
+authorization; one of the same group (stop); the only free one, or the only one with a vehicle in its bay; else
+whichever is plugged first within EVConnectionTimeOut. A transaction whose TxStartPoint is Authorized begins with the
+token all the same. [E01.FR.03]
 """
 
 from __future__ import annotations
@@ -126,7 +127,10 @@ class Block:
 
     def awaits(self, evse: Evse) -> bool:
         """Whether a transaction that has begun takes the next cable that is plugged there."""
-        return self._is_free(evse) and any(grant.tx is not None and evse in grant.evses for grant in self._waiting)
+        return any(grant.tx is not None and self._takes(grant, evse) for grant in self._waiting)
+
+    def _takes(self, grant: Grant, evse: Evse) -> bool:
+        return evse in grant.evses and self._is_free(evse) and self._outage(evse) is None
 
     def withdraw(self, tx: Any, trigger: str, reason: str, token: Token | None) -> None:
         """A transaction that waits for its EVSE ends, and with it the authorization."""
@@ -189,7 +193,7 @@ class Block:
         if evse.id in self._held:
             self._held[evse.id] = (*self._held[evse.id][:2], False)
         for grant in self._waiting:
-            if evse in grant.evses and self._is_free(evse):
+            if self._takes(grant, evse):
                 self._forget_waiting(grant)
                 if grant.tx is not None:
                     self.ctx.block("transactions").place(grant.tx, evse)
@@ -331,15 +335,18 @@ class Block:
         if group and group == self._master_group():
             self._stop_all(token)
             return
-        plugged = [evse for evse in evses if self._is_free(evse) and evse.plugged is not None]
+        free = [evse for evse in evses if self._is_free(evse)]
+        plugged = [evse for evse in free if evse.plugged is not None]
         if not plugged and self._ended_by_group(token, info, evses):
             return
-        possible = plugged or [evse for evse in evses if self._is_free(evse)]
+        possible = plugged or free
         if len(evses) > 1:
             possible = [evse for evse in possible if self._refusal(evse, token, info) is None]
             if not plugged and (reservation := self.ctx.loaded("reservation")) is not None:
                 reserved = reservation.place(token, group)
                 possible = [evse for evse in possible if evse.id == reserved] or possible
+        if not plugged:
+            possible = [evse for evse in possible if evse.parking] or possible
         if not possible:
             self._show(evses[0], "card refused: no free connector")
         elif plugged or len(possible) == 1:
@@ -395,14 +402,19 @@ class Block:
             return "stopping"
         if tx is not None and tx.token is not None and tx.token != token and not (group and group == tx.group):
             return "in use"  # C01.FR.23
+        if (outage := self._outage(evse)) is not None:
+            return outage
+        reservation = self.ctx.loaded("reservation")
+        if reservation is not None and not reservation.admits(evse, token, group):
+            return "reserved"
+        return None
+
+    def _outage(self, evse: Evse) -> str | None:
         availability = self.ctx.block("availability")
         if availability is not None and (availability.is_faulted(evse) or availability.is_faulted(None)):
             return "out of order"
         if availability is not None and not availability.is_operative(evse):
             return "out of service"
-        reservation = self.ctx.loaded("reservation")
-        if reservation is not None and not reservation.admits(evse, token, group):
-            return "reserved"
         return None
 
     def _bind(self, evse: Evse, grant: Grant) -> None:

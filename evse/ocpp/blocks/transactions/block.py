@@ -96,7 +96,7 @@ class Block:
 
         Its events name no EVSE until it is placed. [E01.FR.03, E01.FR.16]
         """
-        if "Authorized" not in self._start_points():
+        if "Authorized" not in self._start_points() or any(evse.id in self.open for evse in grant.evses):
             return None
         evse = Evse(UNPLACED + grant.evses[0].id, [])
         evse.authorized = grant.token
@@ -179,9 +179,6 @@ class Block:
     def on_plugged(self, evse: Evse, connector: int) -> None:
         tx = self.open.get(evse.id)
         if tx is None:
-            authorization = self.ctx.loaded("authorization")
-            if authorization is not None and authorization.awaits(evse):
-                return
             grant = self._grant(evse)
             remote = grant is not None and grant.remote_start_id is not None
             self._start_if(
@@ -313,7 +310,13 @@ class Block:
         return points(self.ctx.model, "TxStopPoint", STOP)
 
     def _start_if(self, evse: Evse, reached: frozenset[str], trigger: str, state: str) -> None:
-        """A cable that cannot be locked starts nothing where energy must be able to flow first. [G05.FR.01]"""
+        """A cable that cannot be locked starts nothing where energy must be able to flow first. [G05.FR.01]
+
+        Nor does an EVSE for which a transaction is there already, and only waits for the cable.
+        """
+        authorization = self.ctx.loaded("authorization")
+        if authorization is not None and authorization.awaits(evse):
+            return
         reached &= self._start_points()
         connector = evse.connectors.get(evse.plugged or 0)
         if reached == {"PowerPathClosed"} and connector is not None and connector.locked is False:
