@@ -305,9 +305,10 @@ class Station:
 
     def _fact(self, fact: str, evse_id: int | None, *values: Any) -> None:
         self.side.fact(fact, evse_id, *values)
-        if fact != "reading":
-            self._show(evse_id)
-        if self.control.wanted("events") and fact != "reading":
+        if fact == "reading":
+            return
+        self._show(evse_id)
+        if self.control.wanted("events"):
             self.control.publish("events", {"event": fact, "evse": evse_id, "values": list(values)})
 
     def _hear_reader(self, evse_ids: tuple[int, ...], event: str, *values: Any) -> None:

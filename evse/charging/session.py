@@ -190,7 +190,8 @@ class ChargingController:
             self.metering.take(values[0], values[1], self.state not in ("idle", "occupied"))
             tell = self._facts.append if self.ready else self._facts.appendleft  # the first one before all else
             tell(("reading", (self.metering.values, self.metering.signed)))
-            self._watch_current()
+            if self.closed or self._over_when is not None:
+                self._watch_current()
             self.metering.taken()
             if self.state == "idle" and not self._busy:  # nobody is there: it is told, and nothing follows from it
                 self._run()

@@ -33,7 +33,10 @@ READY = 16
 
 
 class Handle:
-    """A call that is due later; `cancel()` may be called at any time and any number of times."""
+    """A call that is due later; `cancel()` may be called at any time and any number of times.
+
+    With a timer it is that which makes the call.
+    """
 
     __slots__ = ("_call", "_args", "_timer")
 
@@ -102,7 +105,7 @@ class Loop:
     def call_at(self, when: float, call: Call, *args: Any) -> Handle:
         """Calls `call(*args)` once `time()` reaches `when`."""
         handle = Handle(call, args)
-        handle._timer = self._timers.at(when, handle.run)
+        handle._timer = self._timers.at(when, call, *args)
         return handle
 
     def add_reader(self, fd: Any, call: Call, *args: Any) -> None:
@@ -185,7 +188,10 @@ class Loop:
         try:
             handle.run()
         except Exception as problem:
-            self.call_exception_handler({"message": "exception in a callback", "exception": problem, "handle": handle})
+            self._raised(problem, handle)
+
+    def _raised(self, problem: Exception, handle: Handle | None = None) -> None:
+        self.call_exception_handler({"message": "exception in a callback", "exception": problem, "handle": handle})
 
     def run_once(self, wait_s: float | None = None) -> bool:
         """One pass: waits for descriptors until the next timer, at most `wait_s`, then calls what is ready and due.
@@ -212,8 +218,10 @@ class Loop:
                     self._run(handle)
         now = self.time()
         while (when := self._timers.next()) is not None and when <= now:
-            # Again after a timer that raised: it is out of the heap, the others are not.
-            self._run(Handle(self._timers.run, (now,)))
+            try:
+                self._timers.run(now)
+            except Exception as problem:  # that timer is out of the heap, the others are not: again
+                self._raised(problem)
             ready.append((0, 0))
         soon, self._soon = self._soon, []
         for handle in soon:

@@ -86,11 +86,13 @@ class Runner:
         self._pumping = True
         try:
             self._watch_clock()
+            engine = self.engine
             self._drain()
             while self._inbox:
                 call, args = self._inbox.popleft()
                 call(*args)
-                self._drain()
+                if engine is not None and (engine.frames or engine.effects):
+                    self._drain()
         finally:
             self._pumping = False
             if self._inbox:  # a part failed: what else waits is still handled

@@ -97,16 +97,16 @@ class Meter(Device):
         if self.outlet.loop is None:
             return
         now = self.outlet.loop.time()
-        if self._current_a:
-            energy_wh = self._power_w() * (now - self._since) / 3600
-            self.register_wh += energy_wh
-            self.outlet.vehicle.charged_wh += energy_wh
+        energy_wh = self._power_w() * (now - self._since) / 3600
         self._since = now
+        self.register_wh += energy_wh
+        self.outlet.vehicle.charged_wh += energy_wh
 
     def _speak(self) -> None:
         if not self.silent and self._report is not None:
-            self._integrate()
-            self.report("reading", self._values(), self._signature())
+            if self._current_a:
+                self._integrate()
+            self._report("reading", self._values(), self._signature() if self.signed else None)
 
     def _values(self) -> dict[tuple[str, str | None], float]:
         """The reading; the same object as before where nothing has changed."""
