@@ -117,13 +117,23 @@ def _split(url: str) -> tuple[bool, str, int, str, str]:
     if authority.startswith("["):
         host, _, port = authority[1:].partition("]")
     else:
-        host, colon, number = authority.partition(":")
-        port = colon + number
-    if not host or (port and (port[0] != ":" or not port[1:].isdecimal() or not 0 < int(port[1:]) < 65536)):
+        host, colon, port = authority.partition(":")
+        port = colon + port
+    number = port[1:]
+    if not _is_host(host, authority[:1] == "[") or (
+        port and (port[0] != ":" or not number.isdecimal() or len(number) > 5 or not 0 < int(number) < 65536)
+    ):
         raise UsageError(f"url {url!r}: no host, or no port from 1 to 65535")
     secure = scheme == "wss"
-    at = int(port[1:]) if port else 443 if secure else 80
+    at = int(number) if port else 443 if secure else 80
     return secure, host, at, _quoted(slash + path, _PATH), _quoted(mark + query, _PATH + b"?")
+
+
+def _is_host(host: str, is_address: bool) -> bool:
+    """Whether a text can be a name, or the IPv6 address that brackets hold; it gets into the request as it is."""
+    if is_address:
+        return ":" in host and all(sign in _HEX + ":." for sign in host)
+    return bool(host) and all(sign.isalnum() or sign in "-._" for sign in host)
 
 
 def _with_identity(path: str, identity: str) -> str:

@@ -50,6 +50,8 @@ def test_identity_is_appended_once(url: str, identity: str, resource: str) -> No
         ("ws://h:443", (False, "h", 443, "h:443")),
         ("ws://[2001:db8::1]:9000/x", (False, "2001:db8::1", 9000, "[2001:db8::1]:9000")),
         ("wss://[::1]", (True, "::1", 443, "[::1]")),
+        ("ws://evse-1.lo_cal.", (False, "evse-1.lo_cal.", 80, "evse-1.lo_cal.")),
+        ("ws://säule", (False, "säule", 80, "säule")),
     ],
 )
 def test_host_and_port(url: str, where: Any) -> None:
@@ -62,7 +64,8 @@ def test_host_and_port(url: str, where: Any) -> None:
     [
         ("http://h", "ws://"), ("h/ocpp", "ws://"), ("ws://", "ws://"), ("", "ws://"), ("ws:///x", "no host"),
         ("ws://h:0", "port"), ("ws://h:65536", "port"), ("ws://h:x", "port"), ("ws://[::1]9000", "port"),
-        ("ws://u:p@h", "user name"), ("ws://h/#x", "#"),
+        ("ws://u:p@h", "user name"), ("ws://h/#x", "#"), ("ws://bad host/x", "no host"), ("ws://h\0st", "no host"),
+        ("ws://a\r\nX-Real-IP/x", "no host"), ("ws://[1::z:1]/", "no host"), ("ws://h:" + "9" * 5000, "port"),
     ],
 )  # fmt: skip
 def test_urls_that_lead_nowhere(url: str, word: str) -> None:
