@@ -65,14 +65,17 @@ def newest_first(directory: str) -> list[tuple[str, str]]:
 
 
 def _begins(name: str) -> float:
-    """UTC seconds; those of the file itself if the certificate cannot be read."""
+    """UTC seconds; those of the file itself if the certificate cannot be read, 0 if a child has just removed it."""
     from evse.shell.tls import read_certificate, seconds
 
     try:
         fields = read_certificate(f"{name}.pem")
     except OSError:
         fields = None
-    return posix.stat(f"{name}.pem").st_mtime if fields is None else seconds(fields["notBefore"])
+    try:
+        return posix.stat(f"{name}.pem").st_mtime if fields is None else seconds(fields["notBefore"])
+    except OSError:
+        return 0.0
 
 
 def held(path: str) -> int:

@@ -87,3 +87,11 @@ def test_the_newest_certificate_comes_first_whatever_its_file_says(tmp_path: Pat
     os.utime(tmp_path / "c.pem", (0, 0))
     assert [Path(pem).stem for pem, _ in newest_first(str(tmp_path))] == ["a", "b", "c"]
     assert newest_first("/nonexistent") == []
+
+
+def test_a_certificate_that_goes_while_it_is_looked_at(tmp_path: Path) -> None:
+    """A child removes old ones at any time: the daemon must not fall over that."""
+    Certificate("a").write(tmp_path, "a")
+    (tmp_path / "gone.pem").symlink_to("nowhere")
+    (tmp_path / "gone.key").write_text("")
+    assert [Path(pem).stem for pem, _ in newest_first(str(tmp_path))] == ["a", "gone"]
