@@ -172,7 +172,7 @@ def _frame(log: dict[str, Any], line: str) -> Lines:
     try:
         frame = json.loads(entry["frame"])
         entry["frame"] = masked(frame)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         entry["frame"] = None
     yield json.dumps(entry)
 

@@ -15,7 +15,7 @@ _OPAQUE = ("data", "exirequest", "exiresponse", "csr")
 _NAMED = re.compile(r"password|secret|authorizationkey|\bpin\b", re.IGNORECASE)
 _SHOWN = 4
 # user:password@ and the query in a URL
-_USERINFO = re.compile(r"(?<=://)[^/@\s\"']*@")
+_USERINFO = re.compile(r"(?<=://)[^/\s\"']*@")
 _QUERY = re.compile(r"(\w://[^\s\"'?]*)\?[^\s\"']*")
 # The log's own fields, and PEM.
 _FIELDS = ("password", "token", "id_tag", "idtag", "secret")
@@ -26,6 +26,8 @@ _PEM = re.compile(r"-----BEGIN[^-]*KEY-----.*?(?:-----END[^-]*KEY-----|$)", re.D
 def masked(value: Any, name: str = "") -> Any:
     """A JSON value without secrets: the same shape, with masks. `name` is the member that holds it."""
     name = name.lower().replace("_", "")
+    if name in _OPAQUE and value is not None:
+        return MASK
     if isinstance(value, dict):
         hidden = isinstance(value.get("variable"), dict) and _NAMED.search(str(value["variable"].get("name", "")))
         hidden = hidden or _NAMED.search(str(value.get("key", "")))
@@ -39,8 +41,6 @@ def masked(value: Any, name: str = "") -> Any:
         return MASK
     if not isinstance(value, str):
         return value
-    if name in _OPAQUE:
-        return MASK
     if name in _TOKEN:
         return value[:_SHOWN] + MASK if len(value) > 2 * _SHOWN else MASK
     return plain(value)

@@ -140,6 +140,14 @@ def test_frames_of_the_trace_file(places: dict[str, Any], tmp_path: Path) -> Non
     assert [json.loads(line)["action"] for line in lines] == ["Old", "New"]
 
 
+def test_a_frame_that_nests_without_end_hides_the_others_not(places: dict[str, Any], tmp_path: Path) -> None:
+    frames = ["[" * 100_000, '[3,"4",{}]']
+    (tmp_path / "deep").write_text("".join(json.dumps({"at": 100.0, "frame": frame}) + "\n" for frame in frames))
+    places["trace"] = str(tmp_path / "deep")
+    shown = [json.loads(line)["frame"] for line in made(places)["trace.jsonl"].splitlines()]
+    assert shown == [None, [3, "4", {}]]
+
+
 def test_lines_of_the_log_file(places: dict[str, Any], tmp_path: Path) -> None:
     places["log"] = str(tmp_path / "evse.log")
     (tmp_path / "evse.log.1").write_text("1970-01-01T00:01:40Z info    first\n")
@@ -212,7 +220,10 @@ def test_the_archive_needs_a_place(places: dict[str, Any]) -> None:
             [{"variable": {"name": "BasicAuthPassword"}, "attributeValue": "***"}],
         ),
         ({"data": "anything", "vendorId": "V"}, {"data": "***", "vendorId": "V"}),
-        ({"data": {"idToken": "ABCDEFGHIJ", "n": 1}}, {"data": {"idToken": "ABCD***", "n": 1}}),
+        ({"data": {"licence": "hidden", "n": 1}}, {"data": "***"}),
+        ({"data": ["hidden", 1]}, {"data": "***"}),
+        ({"data": 1234}, {"data": "***"}),
+        ({"data": None}, {"data": None}),
         (["http://u:p@h/x?q=1", None, True, 1.5], ["http://***@h/x?***", None, True, 1.5]),
     ],
     ids=lambda value: str(value)[:30],
@@ -225,6 +236,7 @@ def test_masks(value: Any, shown: Any) -> None:
     ("text", "shown"),
     [
         ("connect url=wss://me:p%40ss@host:1/x?y=z why=no", "connect url=wss://***@host:1/x?*** why=no"),
+        ("url=ftp://me:p@ss@host/a@b", "url=ftp://***@host/a@b"),
         ("card token=ABCDEF evse=1", "card token=*** evse=1"),
         ("a -----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY----- b", "a *** b"),
         ("-----BEGIN PRIVATE KEY-----\\nMHcC", "***"),
