@@ -223,7 +223,11 @@ def _extend(trail: list[Certificate], others: list[Certificate], roots: list[Cer
 def same_key(certificate: Certificate, key: Any) -> bool:
     """Whether the certificate is for the public part of `key`."""
     form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return bool(certificate.public_key().public_bytes(*form) == key.public_key().public_bytes(*form))
+    try:
+        own = certificate.public_key()
+    except UNREADABLE:
+        return False
+    return bool(own.public_bytes(*form) == key.public_key().public_bytes(*form))
 
 
 def hash_data(certificate: Certificate, issuers: list[Certificate], algorithm: str = "SHA256") -> dict[str, str]:

@@ -36,8 +36,8 @@ SUBJECT = {
     "DC": NameOID.DOMAIN_COMPONENT,
 }
 RSA_BITS = 3072
-# Pairs of one kind; the oldest beyond go, but never the one that the connection uses.
-PAIRS = 4
+# Pairs of one kind; the oldest beyond go, but never the one that the connection uses. Each EVSE may have its V2G one.
+PAIRS, V2G_PAIRS = 4, 32
 
 
 def pairs(places: dict[str, Any], use: str) -> list[tuple[str, str]]:
@@ -168,14 +168,19 @@ def _discard_old(places: dict[str, Any], kind: str, new: str) -> None:
     """A V2G certificate replaces those of the same name and curve [A02.FR.15]; others wait until the new one served."""
     own = [pair for pair in pairs(places, kind) if pair[0] not in (f"{new}.pem", places.get("cert"))]
     if kind == "V2GCertificate":
-        gone = [pair for pair in own if _names(pair[0]) == _names(f"{new}.pem")]
+        others = [pair for pair in own if _names(pair[0]) != _names(f"{new}.pem")]
+        gone = [pair for pair in own if pair not in others] + others[V2G_PAIRS - 1 :]
     else:
         gone = [pair for pair in own[PAIRS - 1 :] if pair[0] != places.get("used")]
     crypto_layout.remove(*(path for pair in gone for path in pair))
 
 
-def _names(path: str) -> tuple[Any, ...]:
-    leaf = crypto_layout.read(path)[0]
+def _names(path: str) -> tuple[Any, ...] | None:
+    """What tells the owners of V2G certificates apart; None for a file that holds none."""
+    try:
+        leaf = crypto_layout.read(path)[0]
+    except (JobError, IndexError):
+        return None
     return leaf.subject, getattr(leaf.public_key(), "key_size", 0), leaf.issuer
 
 

@@ -126,3 +126,16 @@ def test_authorities_that_issue_each_other_do_not_loop() -> None:
         crypto.path(others[0], others[1:], [Certificate("Another", ca=True).certificate], crypto.When(None))
     assert "leads to none" in str(error.value)
     assert time.perf_counter() - before < 5
+
+
+def test_a_certificate_for_a_key_of_no_known_kind(tmp_path: Path) -> None:
+    """[A02.FR.07] It is the certificate that is bad, not the station."""
+    places = {"certificates": str(tmp_path), "ca": None, "cert": None, "key": None}
+    asked = {"op": "csr", "use": "ChargingStationCertificate", "subject": {"CN": "S1", "O": "Acme"}, "again": False}
+    job({**asked}, places, lambda news: None)
+    oid = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"  # id-ecPublicKey
+    assert oid in DER
+    strange = armoured(DER.replace(oid, oid[:-1] + b"\x63"))
+    with pytest.raises(JobError) as error:
+        job({"op": "signed", "use": asked["use"], "chain": strange, "utc": time.time()}, places, lambda news: None)
+    assert error.value.code == "Invalid"

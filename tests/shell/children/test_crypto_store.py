@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from evse.shell.children import crypto_own
 from evse.shell.children.crypto_store import job
 from evse.shell.children.main import JobError
 from tests.support import signing
@@ -446,6 +447,29 @@ def test_a02_fr_15_a_new_v2g_certificate_replaces_the_old(shelf: Shelf) -> None:
     shelf.renew(V2G, days=(-2, 30))
     shelf.renew(V2G, days=(-1, 30))
     assert len(shelf.ids("V2GCertificateChain")) == 1
+
+
+def test_v2g_certificates_of_ever_new_owners_do_not_fill_the_flash(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crypto_own, "V2G_PAIRS", 3)
+    for number in range(6):
+        owner = {NameOID.COMMON_NAME: SUBJECT["CN"], NameOID.ORGANIZATION_NAME: f"Owner {number}"}
+        last = shelf.renew(V2G, days=(-90 + number, 90), subject=owner)
+    assert len(shelf.files("client/cso")) == 6
+    kept = [(shelf.root / "client/cso" / name).read_text() for name in shelf.files("client/cso")]
+    assert last in kept
+
+
+@pytest.mark.parametrize("text", ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_a_damaged_v2g_certificate_keeps_no_other_from_being_taken(shelf: Shelf, text: str) -> None:
+    directory = shelf.root / "client/cso"
+    directory.mkdir(parents=True)
+    for suffix in ("pem", "key"):
+        (directory / f"damaged.{suffix}").write_text(text)
+    shelf.renew(V2G)
+    assert len(shelf.ids("V2GCertificateChain")) == 1
+    assert not [name for name in shelf.files("client/cso") if name.startswith("pending")]
 
 
 def test_a00_fr_428_one_certificate_for_both(shelf: Shelf) -> None:
