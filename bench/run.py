@@ -27,6 +27,8 @@ from rig import VERSIONS, Central, cpu_ns, median, memory, rest, station
 
 START_RUNS = 9
 WARM_UP = 2000
+# An EVSE that the station does not have: a trigger for it is refused.
+NOWHERE = 9
 
 
 def start_s(directory: Path, central: Central, version: str) -> dict[str, float]:
@@ -64,12 +66,11 @@ def messages(directory: Path, central: Central, version: str, count: int) -> dic
         process.control("swipe", token="CARD0001")
         process.wait(lambda: process.control("status")["evses"][0]["charging_state"] == "Charging")
         wanted = "MeterValues" if version == "1.6" else "TransactionEvent"
-        refused = "DiagnosticsStatusNotification" if version == "1.6" else "LogStatusNotification"
         trigger(central, version, wanted, WARM_UP)
-        trigger(central, version, refused, WARM_UP // 10)
+        trigger(central, version, wanted, WARM_UP // 10, evse=NOWHERE)
         rest(2)
         before = memory(process.pid)
-        asked_us = trigger(central, version, refused, count // 4, process.pid)
+        asked_us = trigger(central, version, wanted, count // 4, process.pid, NOWHERE)
         said_us = trigger(central, version, wanted, count, process.pid)
         rest(2)
         return {
@@ -78,16 +79,16 @@ def messages(directory: Path, central: Central, version: str, count: int) -> dic
         }
 
 
-def trigger(central: Central, version: str, wanted: str, count: int, pid: int = 0) -> float:
+def trigger(central: Central, version: str, wanted: str, count: int, pid: int = 0, evse: int = 1) -> float:
     """Triggers `count` messages, each when the one before was answered; CPU microseconds of the process for each."""
-    evse = {"connectorId": 1} if version == "1.6" else {"evse": {"id": 1}}
+    place = {"connectorId": evse} if version == "1.6" else {"evse": {"id": evse}}
     before = cpu_ns(pid) if pid else 0
 
     async def ask() -> None:
         said = asyncio.Event()
         central.csms.on_message = lambda message: said.set() if message.action == wanted else None
         for _ in range(count):
-            answer = await central.csms.call("CS001", "TriggerMessage", {"requestedMessage": wanted, **evse})
+            answer = await central.csms.call("CS001", "TriggerMessage", {"requestedMessage": wanted, **place})
             if answer["status"] == "Accepted":
                 await said.wait()
                 said.clear()
