@@ -149,10 +149,12 @@ def _validator(response: http.client.HTTPResponse) -> str | None:
 
 
 def _range(text: str) -> tuple[int | None, int | None]:
-    """(first byte, total) of a Content-Range; None for what it does not say."""
+    """(first byte, total) of a Content-Range; a total that it does not say is where it ends, None without an end."""
     unit, _, rest = text.partition(" ")
     span, _, total = rest.partition("/")
-    begin = span.partition("-")[0]
+    begin, _, last = span.partition("-")
     if unit != "bytes" or not (begin.isascii() and begin.isdigit()):
         return None, None
-    return int(begin), int(total) if total.isascii() and total.isdigit() else None
+    if total.isascii() and total.isdigit():
+        return int(begin), int(total)
+    return int(begin), int(last) + 1 if last.isascii() and last.isdigit() else None

@@ -228,6 +228,27 @@ def test_a_server_that_resumes_elsewhere_is_not_believed(station: Transfers, htt
     assert station.download(http.url + "/image.bin")["sha256"] == SHA256
 
 
+def test_a_resumed_end_of_which_nobody_knows_whether_it_is_one(station: Transfers, http: HttpFiles) -> None:
+    """A server that does not tell the whole size tells at least how far it means to go."""
+    http.behave["/image.bin"] = lambda handler: handler.ranged(100_000)
+    station.refused(http.url + "/image.bin")
+
+    def broken(handler: Handler) -> None:
+        handler.answer(
+            206,
+            CONTENT[100_000:200_000],
+            Content_Length=str(len(CONTENT) - 100_000),
+            Content_Range=f"bytes 100000-{len(CONTENT) - 1}/*",
+        )
+        handler.close_connection = True
+
+    http.behave["/image.bin"] = broken
+    code, says = station.refused(http.url + "/image.bin")
+    assert (code, "after 200000 of 307200 bytes" in says) == ("Failed", True)
+    http.clear()
+    assert station.download(http.url + "/image.bin")["sha256"] == SHA256
+
+
 def test_chunks(station: Transfers, http: HttpFiles) -> None:
     def chunked(handler: Handler, end: bytes = b"0\r\n\r\n") -> None:
         handler.send_response(200)
