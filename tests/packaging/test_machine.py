@@ -88,5 +88,7 @@ def test_the_power_goes_five_times_and_nothing_is_lost(machine: armmachine.Machi
     sessions = {session.transaction_id: session for session in csms.now.ledger.of(IDENTITY)}
     print(f"\n{len(sessions)} transactions, {CUTS} power cuts, seed {seed}, {csms.now.ledger.repeated} told twice")
     assert begun <= set(sessions), f"lost with seed {seed}"
-    assert all(session.complete for session in sessions.values()), f"incomplete with seed {seed}"
+    for session in sessions.values():
+        story = [(key, event["eventType"], event["triggerReason"]) for key, event in sorted(session.events.items())]
+        assert session.complete, f"incomplete with seed {seed}: {session.transaction_id} {story}"
     assert csms.now.ledger.conflicts == []

@@ -32,7 +32,7 @@ from tests.support.tarragon import Ramdisk
 
 SUITE = "bookworm"
 KERNEL = devicetree.PACKAGES["armhf"]
-MODULES = ("virtio_mmio", "virtio_blk", "virtio_net", "ext4", "softdog")
+MODULES = ("virtio_mmio", "virtio_blk", "virtio_net", "crc32c_generic", "ext4", "softdog")
 LIBRARIES = ("ld-linux", "libc.", "libm.", "libz.", "libexpat", "libssl", "libcrypto", "libgcc_s", "libffi", "libuuid")
 PYTHON = "python3.11"
 SERVICE = ROOT / "yocto" / "service"
@@ -50,7 +50,7 @@ for name in $(cat /modules/order); do insmod /modules/$name.ko; done
 for word in $(cat /proc/cmdline); do
     case $word in evse.mode=*) mode=${word#*=} ;; evse.utc=*) date -s @${word#*=} >/dev/null ;; esac
 done
-mount -t ext4 -o noatime /dev/vda /data
+mount -t ext4 -o noatime /dev/vda /data || poweroff -f
 syslogd -n -O /dev/console &
 ip link set lo up
 ip link set eth0 up

@@ -42,7 +42,7 @@ endif
 ifneq ($(BR2_PACKAGE_EVSE_TOOLS),y)
 define EVSE_REMOVE_TOOLS
 	cd $(EVSE_PACKAGES)/evse && rm -rf csms ocpp/typed demo.pyc check.pyc hardware.pyc ocpp/messages.pyc \
-		$(addprefix commands/,charging.pyc demonstration.pyc diagnosis.pyc hardware.pyc simulation.pyc \
+		$(addprefix commands/,certificates.pyc charging.pyc demonstration.pyc diagnosis.pyc hardware.pyc simulation.pyc \
 		tag.pyc tracing.pyc variables.pyc)
 endef
 endif

@@ -113,7 +113,7 @@ def hal_files(d):
 
 # Commands of the front end that only people give; `run`, `config` and their common part start the daemon.
 def cli_files(d):
-    names = "charging diagnosis hardware simulation tag tracing variables".split()
+    names = "certificates charging diagnosis hardware simulation tag tracing variables".split()
     return " ".join("${SITE}/evse/commands/%s.pyc" % name for name in names)
 
 FILES:${PN} += "${SITE} ${datadir}/evse ${prefix}/lib/evse ${systemd_system_unitdir} \
