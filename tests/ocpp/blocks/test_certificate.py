@@ -100,6 +100,26 @@ def test_a_request_that_is_lost_is_repeated_too(version: str) -> None:
 
 
 @versions
+def test_an_outage_uses_up_no_repetition(version: str) -> None:
+    """Else a renewal that an hour without connection interrupts would be given up, and with it the station."""
+    station = Certified(version, WAIT, TIMES)
+    csr = station.trigger()
+    station.bench.answer(ACCEPTED)
+    station.bench.drop()
+    station.bench.advance(3600)
+    assert station.jobs.run() == 0
+    station.bench.connect(version, INTERVAL_S)
+    station.rest()
+    for _ in range(3):
+        station.bench.advance(40)
+        station.jobs.run()
+        assert station.request() == csr
+        station.bench.answer(ACCEPTED)
+    station.bench.advance(3600)
+    assert station.jobs.run() == 0
+
+
+@versions
 @pytest.mark.parametrize("code", ["NotImplemented", "NotSupported"])
 def test_a_csms_that_knows_no_certificates_is_not_asked_again(version: str, code: str) -> None:
     station = Certified(version, WAIT, TIMES)

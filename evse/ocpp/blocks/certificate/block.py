@@ -147,6 +147,9 @@ class Block:
 
     def _repeat(self, use: str, signing: _Signing) -> None:
         signing.timer = None
+        if not self.ctx.is_connected:  # nobody would hear it: the same wait again
+            self._wait(use, signing)
+            return
         signing.repeats += 1
         self._ask(use, signing, again=True)
 
