@@ -72,6 +72,8 @@ class Trace:
             ms = round((now - call[1]) * 1000, 1)
         if (HINTS[0] in text or HINTS[1] in text) and any(word in text for word in PASSWORDS):
             text = _masked(text)
+        if "@" in text:
+            text = _without_user(text)
         at = self._clock.utc()
         self._ring.append((at, direction, action, ms, text[:KEPT_CHARACTERS]))
         if self.follow is not None:
@@ -117,6 +119,16 @@ def _masked(text: str) -> str:
     except jsontext.JsonError:
         return MASK
     return jsontext.dumps(_mask(frame))
+
+
+def _without_user(text: str) -> str:
+    """The frame without user and password of its URLs; a slash may be escaped."""
+    head, *rest = text.replace(":\\/\\/", "://").split("://")
+    for part in rest:
+        end = len(part.partition("/")[0].partition('"')[0])
+        at = part.rfind("@", 0, end)
+        head += "://" + (part if at < 0 else MASK + part[at:])
+    return head
 
 
 def _mask(value: Any) -> Any:

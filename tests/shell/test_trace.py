@@ -73,6 +73,22 @@ def test_what_is_no_frame_is_shown_as_it_is() -> None:
     assert {entry["action"] for entry in kept.entries()} == {"?"}
 
 
+def test_user_and_password_of_an_address_are_masked(tmp_path: Path) -> None:
+    """GetLog and UpdateFirmware bring them; PHP writes the slashes as it likes."""
+    kept, _, _ = make(path=str(tmp_path / "trace"))
+    kept.received('[2,"1","GetDiagnostics",{"location":"ftp://someone:p@ss@host:21/a@b"}]')
+    kept.received('[2,"2","GetDiagnostics",{"location":"ftp:\\/\\/someone:p@ss@host\\/x"}]')
+    kept.received('[2,"3","X",{"a":"http://host/a@b","b":"me@example.com","c":"ws://u:p@h"}]')
+    frames = [entry["frame"] for entry in kept.entries()]
+    assert [json.loads(frame)[3] for frame in frames] == [
+        {"location": "ftp://***@host:21/a@b"},
+        {"location": "ftp://***@host/x"},
+        {"a": "http://host/a@b", "b": "me@example.com", "c": "ws://***@h"},
+    ]
+    kept.close()
+    assert "p@ss" not in (tmp_path / "trace").read_text()
+
+
 def test_passwords_are_masked() -> None:
     kept, _, _ = make()
     kept.received(
