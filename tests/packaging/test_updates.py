@@ -64,7 +64,10 @@ class Machine:
     def slot(self, name: str) -> str:
         image = self.directory / f"slot-{name}"
         image.write_bytes(b"empty".ljust(SLOT_BYTES, b"\0"))
-        self.loops.append(ok("losetup", "--find", "--show", image).strip())
+        done = run("losetup", "--find", "--show", image)
+        if done.returncode:
+            pytest.skip(f"loop devices cannot be used here: {done.stderr.strip()}")
+        self.loops.append(done.stdout.strip())
         return self.loops[-1]
 
     def content(self, name: str) -> bytes:
@@ -166,8 +169,6 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         pytest.skip(f"needs root and {', '.join(missing) or 'nothing else'}")
     machine = Machine(tmp_path)
     try:
-        if run("losetup", "--find").returncode:
-            pytest.skip("this kernel has no loop devices")
         machine.configure(machine.authority.root, "1.2.0")
         machine.start()
         yield machine
