@@ -12,6 +12,7 @@ from tests.support.csms import CsmsThread
 from tests.support.endpoints import (
     ACTIVE,
     IDENTITY,
+    LIMIT_S,
     PASSWORD,
     PRIORITY,
     Authority,
@@ -93,7 +94,7 @@ def test_a_slot_with_a_password_of_its_own(tmp_path: Path) -> None:
             assert result["attributeValue"] == "OTHER-ID"
             asked = {"requestId": 7, "componentVariable": [{"component": {"name": "NetworkConfiguration"}}]}
             assert other.call("OTHER-ID", "GetReport", asked) == {"status": "Accepted"}
-            told = other.expect("NotifyReport", lambda said: said["tbc"] is False)
+            told = other.expect("NotifyReport", lambda said: said["tbc"] is False, limit_s=LIMIT_S)
             assert OTHER not in str([message.payload for message in other.now.messages])
             assert {item["component"]["instance"] for item in told.payload["reportData"]} <= {"1", "2", "3"}
 
@@ -111,8 +112,8 @@ def test_a_password_that_the_csms_does_not_take_over(version: str, tmp_path: Pat
                 assert csms.call(IDENTITY, "ChangeConfiguration", asked) == {"status": "Accepted"}
             else:
                 assert set_variable(csms, BASIC, OTHER) == "Accepted"
-            under_test.wait(lambda: connections(csms) not in (None, before))
-            under_test.wait(lambda: "those before hold again" in under_test.tail())
+            under_test.wait(lambda: connections(csms) not in (None, before), LIMIT_S)
+            under_test.wait(lambda: "those before hold again" in under_test.tail(), LIMIT_S)
             under_test.kill()
             csms.now.messages.clear()
             under_test.start()
@@ -151,7 +152,7 @@ def test_16_an_upgrade_that_does_not_work_is_taken_back(tmp_path: Path) -> None:
             before = connections(csms)
             asked = {"key": "SecurityProfile", "value": "2"}
             assert csms.call(IDENTITY, "ChangeConfiguration", asked) == {"status": "Accepted"}
-            under_test.wait(lambda: connections(csms) not in (None, before))
+            under_test.wait(lambda: connections(csms) not in (None, before), LIMIT_S)
             (key,) = csms.call(IDENTITY, "GetConfiguration", {"key": ["SecurityProfile"]})["configurationKey"]
             assert key["value"] == "1"
 
@@ -177,8 +178,8 @@ def test_a_station_never_stops_trying(tmp_path: Path) -> None:
         under_test.control("vars", op="set", name="OCPPCommCtrlr.NetworkProfileConnectionAttempts", value="1")
         under_test.control("vars", op="set", name="OCPPCommCtrlr.RetryBackOffRepeatTimes", value="0")
         csms.run(csms.now.stop)
-        under_test.wait(lambda: deaf.attempts >= 2)
+        under_test.wait(lambda: deaf.attempts >= 2, LIMIT_S)
         csms.now.messages.clear()
         csms.run(csms.now.start, port=csms.now.port)
-        under_test.wait(under_test.booted)
+        under_test.wait(under_test.booted, LIMIT_S)
     deaf.close()

@@ -88,7 +88,7 @@ def test_TC_CP_V16_083_upgrade_security_profile(tmp_path: Path, root: Certificat
             assert answer == {"status": "Accepted"}
             csms.run(csms.now.stop)
             csms.run(csms.now.start, port=csms.now.port, tls=serving)
-            under_test.wait(lambda: csms.now.connections.get(IDENTITY) not in (None, before))
+            under_test.wait(lambda: csms.now.connections.get(IDENTITY) not in (None, before), 40)
             (key,) = csms.call(IDENTITY, "GetConfiguration", {"key": ["SecurityProfile"]})["configurationKey"]
             assert key["value"] == "2"
             under_test.kill()

@@ -16,6 +16,7 @@ from tests.support.csms import CsmsThread
 from tests.support.endpoints import (
     ACTIVE,
     IDENTITY,
+    LIMIT_S,
     PASSWORD,
     PRIORITY,
     SECURITY_PROFILE,
@@ -73,7 +74,7 @@ def test_TC_A_19_CS_upgrade_security_profile(level: int, version: str, tmp_path:
                 time.sleep(4)
                 assert IDENTITY not in csms.now.connections
                 move(csms, authority.server(), **here)
-                under_test.wait(lambda: csms.now.connections.get(IDENTITY) not in (None, before))
+                under_test.wait(lambda: csms.now.connections.get(IDENTITY) not in (None, before), LIMIT_S)
 
 
 @versions2
@@ -185,7 +186,7 @@ def test_TC_B_49_CS_fall_back_to_the_last_that_worked(version: str, tmp_path: Pa
         restart(csms, under_test)
         wait_booted(csms, under_test)
         assert deaf.attempts == 1 and len(asked) == 2
-        assert 0.9 <= asked[0] - deaf.when[0] <= 4 and 0.9 <= asked[1] - asked[0] <= 4
+        assert 0.9 <= asked[0] - deaf.when[0] <= 15 and 0.9 <= asked[1] - asked[0] <= 15
     deaf.close()
 
 
