@@ -127,7 +127,7 @@ def test_the_security_profile_follows_from_the_rest(tmp_path: Path, csms: str, p
         ('url = "ws://localhost/"\n[csms.slot.x]\nurl = "ws://localhost"', "slots are numbered"),
         ('url = "ws://localhost/"\n[csms.slot.1]\npassword = "x"', "csms.slot.1.url: is missing"),
         ('url = "ws://localhost/"\n[csms.slot.10]\nurl = "ws://localhost"', "slots are numbered from 1 to 9"),
-        ('url = "ws://localhost/"\n[csms.interfaces]\nWired9 = "eth0"', "there is no such setting; did you mean 'Wired"),
+        ('url = "ws://localhost/"\n[csms.interfaces]\nWired9 = "eth0"', "no such setting; did you mean 'Wired"),
     ],
 )
 def test_wrong_connections(tmp_path: Path, csms: str, words: str) -> None:

@@ -51,7 +51,7 @@ HEARS = {
     "authorized": ("smart_charging", "reservation"),
     "unplugged": (
         "transactions", "authorization", "availability", "smart_charging", "reservation", "tariff", "firmware",
-    ),  # fmt: skip
+    ),
     "charging_state": ("transactions", "availability", "tariff"),
     "power_path": ("transactions", "availability"),
     "reading": ("transactions", "metering", "tariff"),
@@ -59,22 +59,22 @@ HEARS = {
     "lock": ("transactions", "remote", "authorization", "availability", "reservation"),
     "stopped": (
         "transactions", "authorization", "reset", "remote", "availability", "smart_charging", "reservation", "firmware",
-    ),  # fmt: skip
+    ),
     "connection_timeout": (
         "transactions", "authorization", "availability", "reset", "smart_charging", "reservation", "firmware",
-    ),  # fmt: skip
+    ),
     "transaction_started": ("smart_charging", "metering", "availability", "reservation"),
     "transaction_ended": (
         "smart_charging", "metering", "availability", "reset", "remote", "reservation", "tariff", "firmware",
-    ),  # fmt: skip
+    ),
     "disconnected": ("boot", "availability", "configuration", "metering", "authorization", "tariff"),
     "restarting": ("authorization",),
     "clock_changed": (
         "metering", "transactions", "security", "smart_charging", "reservation", "firmware", "certificate",
-    ),  # fmt: skip
+    ),
     "cleared": ("reservation",),
     "availability_changed": ("reservation",),
-}
+}  # fmt: skip
 
 # Blocks that a variable switches on: they are there from the start then, before they are first spoken to.
 SWITCHED = {"tariff": ("OCPP16Ctrlr", "CustomDisplayCostAndPrice")}

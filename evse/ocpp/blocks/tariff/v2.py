@@ -1,4 +1,4 @@
-"""Prices and costs in 2.x: totalCost and messages come with the answer to a TransactionEvent; transactions shows them."""
+"""Prices and costs in 2.x come with the answer to a TransactionEvent, which the transactions block shows."""
 
 from __future__ import annotations
 
