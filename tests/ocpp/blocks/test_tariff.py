@@ -1,4 +1,4 @@
-"""California pricing in 1.6: the driver's price, running and final cost on the display; what the CSMS asks meanwhile."""
+"""California pricing in 1.6: the driver's price, running and final cost; what the CSMS asks meanwhile."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Block:
         return {"status": "Accepted"}  # [B11.FR.03, B12.FR.02]
 
     def restart(self, reason: str) -> None:
-        """Another block wants a restart while nobody charges; the CSMS hears what is due before. `reason`: BootReason."""
+        """Another block wants a restart while nobody charges; what is due is told before. `reason`: BootReason."""
         self._stopping[STATION] = (reason, self.ctx.clock.now())
         self._advance(STATION)
 
