@@ -83,7 +83,9 @@ class Log:
             self._left_out = 0
         for name, value in fields.items():
             text += f" {name}={'***' if _secret(name.lower()) else value}"
-        text = text.replace("\n", "\\n").replace("\r", "\\r")[:LINE_LIMIT]
+        text = text[:LINE_LIMIT]
+        if not text.isprintable():  # what ends lines, or commands a terminal
+            text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)[:LINE_LIMIT]
         dated = "" if self._journal and self.copy is None else time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime())
         dated += f"{level:7} "
         try:

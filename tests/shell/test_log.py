@@ -18,6 +18,12 @@ def test_levels(level: str, shown: int) -> None:
     assert len(lines) == shown
 
 
+def test_nothing_from_outside_commands_the_terminal() -> None:
+    lines: list[bytes] = []
+    Log("info", lines.append, journal=True).info("refused", why="\x1b[2Jtable\tü\u2028\x00\x9b")
+    assert lines == ["<6>refused why=\\x1b[2Jtable\\tü\\u2028\\x00\\x9b\n".encode()]
+
+
 def test_level_changes_at_run_time_and_an_unknown_one_is_refused() -> None:
     lines: list[bytes] = []
     log = Log("error", lines.append)
