@@ -92,7 +92,11 @@ class Station:
                 stdout=log,
                 stderr=log,
             )
-        self.wait(self._try_connect, 20)
+        try:
+            self.wait(self._try_connect, 20)
+        except BaseException:
+            self.kill()  # nobody will: the block of a `with` is never entered
+            raise
         return self
 
     @property
