@@ -47,7 +47,7 @@ class Rig:
         while self.loop.now < end:
             self.loop.advance(min(0.1, end - self.loop.now))
             for _ in range(3):
-                self.loop.run_once(0.001)
+                self.loop.run_once(0.002)
 
     def close(self) -> None:
         for device in (*self.others, self.device):
