@@ -5,16 +5,33 @@ from __future__ import annotations
 import importlib.util
 import re
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_page_of_messages_is_up_to_date() -> None:
-    spec = importlib.util.spec_from_file_location("make_messages", ROOT / "docs" / "make_messages.py")
+def generator(name: str) -> Any:
+    """The script docs/<name>.py as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert (ROOT / "docs" / "messages.md").read_text() == module.page(), "run python docs/make_messages.py"
+    return module
+
+
+def test_the_page_of_messages_is_up_to_date() -> None:
+    page = generator("make_messages").page()
+    assert (ROOT / "docs" / "messages.md").read_text() == page, "run python docs/make_messages.py"
+
+
+def test_every_case_and_requirement_has_a_test_or_a_reason() -> None:
+    module = generator("make_conformance")
+    assert module.missing(module.Tests(ROOT / "tests")) == []
+
+
+def test_the_pages_of_conformance_are_up_to_date() -> None:
+    for path, text in generator("make_conformance").pages().items():
+        assert path.read_text() == text, f"{path.name}: run python docs/make_conformance.py"
 
 
 def test_links_between_pages_lead_somewhere() -> None:

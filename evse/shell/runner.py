@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from evse.clock import Clock, Timers
 
-# What is journaled without being synced at once reaches the disk within this time.
-GROUP_COMMIT_S = 1.5
+# What is journaled without being synced at once (samples while offline) is synced within this time: three samples a
+# minute apart share a page of flash. The kernel writes it by itself after about 30 s.
+GROUP_COMMIT_S = 125.0
 # Marks of delivery wait for the next line that is synced, so long at most: a cut before costs a second delivery.
 MARKS_COMMIT_S = 120.0
 # A timer this late, or a queue this long, means that a part hangs.

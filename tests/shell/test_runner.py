@@ -147,8 +147,8 @@ def test_a_part_that_fails_leaves_the_rest_and_the_timer_alive(bench: Bench) -> 
     assert ran == ["rest", "timer"]
 
 
-def test_samples_are_committed_in_groups_within_two_seconds(bench: Bench) -> None:
-    assert GROUP_COMMIT_S <= 2
+def test_samples_are_committed_in_groups_of_three_minutes_at_most(bench: Bench) -> None:
+    assert 120 < GROUP_COMMIT_S < 180
     bench.journal.unsynced = True
     bench.runner.pump()
     bench.runner.pump()
