@@ -203,7 +203,7 @@ def signing(version: str) -> Station:
     station = Station(version=version)
     station.put(OCPPCommCtrlr__PublicKeyWithSignedMeterValue="EveryMeterValue", SampledDataCtrlr__TxUpdatedInterval=0)
     meter: Any = station.sim.outlet(1).meter
-    meter._signature = lambda: KEY
+    meter.signed, meter._signature = KEY, lambda: KEY
     station.advance(1)
     return station
 
