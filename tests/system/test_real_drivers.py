@@ -32,6 +32,9 @@ vendor = "Acme"
 model = "Test"
 """
 
+# As long as a driver holds it; a reader on a busy machine looks every half second.
+CARD_HELD_S = 1.2
+
 
 class World:
     """What stands around the station; lives in a thread of its own. `do(call)` acts in it."""
@@ -75,7 +78,7 @@ class World:
     def card(self, uid: bytes = UID) -> None:
         """It is held before the reader for a moment."""
         self.do(self.reader.place, Card(uid))
-        self.do(lambda: self.loop.call_later(0.4, self.reader.place, None))
+        self.do(lambda: self.loop.call_later(CARD_HELD_S, self.reader.place, None))
 
     def close(self) -> None:
         self._ends.set()
