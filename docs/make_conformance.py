@@ -63,13 +63,14 @@ class Tests:
         names = set()
         for path in sorted(directory.rglob("test_*.py")):
             source = path.read_text("utf-8")
+            lines = source.splitlines()
             for function in _functions(ast.parse(source)):
                 names.add(function.name)
                 for case in _cases_in(function.name):
                     self.cases.setdefault(case, []).append(function.name)
-                text = ast.get_source_segment(source, function) or ""
-                above = [ast.get_source_segment(source, decorator) or "" for decorator in function.decorator_list]
-                for id in dict.fromkeys(_cited("\n".join([*above, text.replace("def test_", "def ")]))):
+                first = min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
+                text = "\n".join(lines[first - 1 : function.end_lineno])
+                for id in dict.fromkeys(_cited(text.replace("def test_", "def "))):
                     self.requirements.setdefault(id, []).append(function.name)
         proofs = _reasons()["proofs"]
         for id, tests in proofs.items():

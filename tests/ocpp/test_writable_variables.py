@@ -59,10 +59,11 @@ def every_test() -> dict[str, str]:
     found = {}
     for path in sorted(ROOT.rglob("test_*.py")):
         source = path.read_text("utf-8")
+        lines = source.splitlines()
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                above = [ast.get_source_segment(source, each) or "" for each in node.decorator_list]
-                text = "\n".join([*above, ast.get_source_segment(source, node) or ""])
+                first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+                text = "\n".join(lines[first - 1 : node.end_lineno])
                 found[f"{path.relative_to(ROOT).as_posix()}::{node.name}"] = text
     return found
 
