@@ -20,6 +20,9 @@ DESCRIPTION_LENGTH = 255
 # What a CALLERROR names when the id could not be read. [part 4 §4.2.3]
 UNKNOWN_ID = "-1"
 
+# Codes of a CSMS that does not take the message as such: said again, it would be refused again.
+NOT_UNDERSTOOD = ("FormationViolation", "FormatViolation", "NotImplemented", "NotSupported", "ProtocolError")
+
 # Elements by message type; an error may come without its details, as stations and systems in the field send it.
 _LENGTHS = {CALL: (4,), RESULT: (3,), ERROR: (5, 4, 3), RESULT_ERROR: (5, 4, 3), SEND: (4,)}
 

@@ -7,6 +7,7 @@ effect by itself when the transaction is over, which is what "Scheduled" means.
 from __future__ import annotations
 
 from evse.clock import timestamp
+from evse.ocpp.status_info import refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,11 +131,11 @@ class Block:
         if wanted is not None:
             evse = self.ctx.evses.get(wanted["id"])
             if evse is None:
-                return {"status": "Rejected", "statusInfo": {"reasonCode": "UnknownEvse"}}
+                return refusal("UnknownEvse")
             evses, scopes = [evse], [str(evse.id)]
             if (connector_id := wanted.get("connectorId")) is not None:
                 if connector_id not in evse.connectors:
-                    return {"status": "Rejected", "statusInfo": {"reasonCode": "UnknownConnectorId"}}
+                    return refusal("UnknownConnectorId")
                 scopes = [f"{evse.id}.{connector_id}"]
         if request["operationalStatus"] == "Operative":
             status, inoperative = "Accepted", self._inoperative.difference(scopes)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from _functools import partial
 
+from evse.ocpp.rpc import NOT_UNDERSTOOD
+from evse.ocpp.status_info import refusal
 from evse.ocpp.variable_row import MOST
 
 TYPE_CHECKING = False
@@ -24,8 +26,6 @@ USES = {
     "SignCombinedCertificate": "",
 }
 STATION_USES = ("ChargingStationCertificate", "")
-# The CSMS does not know the message: asking again changes nothing.
-FINAL_ERRORS = ("FormationViolation", "FormatViolation", "NotImplemented", "NotSupported", "ProtocolError")
 # Reason codes of the appendix by what the child says.
 REASONS = {"Invalid": "InvalidCertificate", "Full": "OutOfStorage", "InUse": "InUse"}
 NAME_LENGTH = 64  # of a part of a certificate's subject
@@ -127,7 +127,7 @@ class Block:
         if self._signings.get(use) is not signing:
             return
         refused = answer is not None and answer.get("status") != "Accepted"
-        if refused or (error is not None and error.code in FINAL_ERRORS):
+        if refused or (error is not None and error.code in NOT_UNDERSTOOD):
             self.ctx.log.warning("the CSMS does not get a certificate signed", use=use or "all", why=str(error or ""))
             self._forget(use)
         else:
@@ -172,10 +172,10 @@ class Block:
         chain = request["certificateChain"]
         limit = self.ctx.model.integer("SecurityCtrlr", "MaxCertificateChainSize")
         if limit is not None and len(chain) > limit:
-            return _refused("TooLargeElement", f"{len(chain)} characters where {limit} are taken")  # [A02.FR.16]
+            return refusal("TooLargeElement", f"{len(chain)} characters where {limit} are taken")  # [A02.FR.16]
         use = self._use_of(request)
         if use is None:
-            return _refused("InvalidCertificate", "nothing was asked for by this requestId")  # [2.1 A02.FR.26]
+            return refusal("InvalidCertificate", "nothing was asked for by this requestId")  # [2.1 A02.FR.26]
         later = self.ctx.later()
         job = {"op": "signed", "use": use, "chain": chain, "utc": self.ctx.clock.utc()}
         self._job(job, partial(self._signed, later, use))
@@ -206,7 +206,7 @@ class Block:
             self._event("InvalidChargingStationCertificate", why)  # [A02.FR.07]
         else:
             self.ctx.log.error("a signed certificate could not be stored", why=str(error))
-        later.set(_refused("InvalidCertificate", why))
+        later.set(refusal("InvalidCertificate", why))
 
     # -- what stands after a connection ----------------------------------------------------------------------------
 
@@ -281,12 +281,12 @@ class Block:
             self._event("ReconfigurationOfSecurityParameters", f"{kind} installed")
             later.set({"status": "Accepted"})
         elif error.code in ("Invalid", "Full"):
-            later.set(_refused(REASONS[error.code], error.detail))  # [M05.FR.06, M05.FR.07]
+            later.set(refusal(REASONS[error.code], error.detail))  # [M05.FR.06, M05.FR.07]
             if kind == "CSMSRootCertificate" and error.code == "Invalid":
                 self._event("InvalidCsmsCertificate", error.detail)
         else:
             self.ctx.log.error("a certificate could not be installed", why=str(error))
-            later.set(_refused("InternalError", error.detail, "Failed"))  # [M05.FR.03]
+            later.set(refusal("InternalError", error.detail, "Failed"))  # [M05.FR.03]
 
     def delete(self, request: dict[str, Any]) -> Later:
         """[M04]"""
@@ -301,7 +301,7 @@ class Block:
         elif error.code == "NotFound":
             later.set({"status": "NotFound"})  # [M04.FR.04]
         else:
-            later.set(_refused(REASONS.get(error.code, "InternalError"), error.detail, "Failed"))  # [M04.FR.03]
+            later.set(refusal(REASONS.get(error.code, "InternalError"), error.detail, "Failed"))  # [M04.FR.03]
 
     def ids(self, request: dict[str, Any]) -> Later:
         """GetInstalledCertificateIds. [M03]"""
@@ -331,8 +331,3 @@ class Block:
         security = self.ctx.block("security")
         if security is not None:
             security.event(type, tech_info=tech_info)
-
-
-def _refused(reason: str, detail: str, status: str = "Rejected") -> dict[str, Any]:
-    """A refusal that says why; the text of StatusInfo ends at 512 characters."""
-    return {"status": status, "statusInfo": {"reasonCode": reason, "additionalInfo": detail[:512]}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evse.clock import timestamp
 from evse.errors import CsmsError
+from evse.ocpp.status_info import refusal, status_info
 from evse.ocpp.variable_row import INSTANCE, NAME
 
 TYPE_CHECKING = False
@@ -88,7 +89,7 @@ class Block:
             "variable": item["variable"],
         }
         if reason is not None:
-            result["attributeStatusInfo"] = _status_info(*reason)
+            result["attributeStatusInfo"] = status_info(*reason)
         return result
 
     def _bound(self, items: list[Any], message: str) -> None:
@@ -126,7 +127,7 @@ class Block:
 
     def _report(self, request_id: int, found: Iterator[Found]) -> dict[str, Any]:
         if len(self._reports) > WAITING:
-            return {"status": "Rejected", "statusInfo": _status_info("OutOfMemory", "too many reports are under way")}
+            return refusal("OutOfMemory", "too many reports are under way")
         first = next(found, None)
         if first is None:
             return {"status": "EmptyResultSet"}  # [B08.FR.15]
@@ -242,10 +243,6 @@ def _length(item: dict[str, Any]) -> int:
     texts = [attribute.get("value", "") for attribute in item["variableAttribute"]]
     texts.append(item["variableCharacteristics"].get("valuesList", ""))
     return ITEM_BYTES + sum(len(text.encode()) for text in texts)
-
-
-def _status_info(code: str, detail: str) -> dict[str, str]:
-    return {"reasonCode": code, "additionalInfo": detail[:512]} if detail else {"reasonCode": code}
 
 
 def _spelled(item: dict[str, Any]) -> str:

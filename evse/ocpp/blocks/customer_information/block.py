@@ -10,6 +10,7 @@ from __future__ import annotations
 from evse.clock import timestamp
 from evse.jsontext import dumps
 from evse.model import Token
+from evse.ocpp.status_info import refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,17 +42,17 @@ class Block:
         """CustomerInformation. [N09, N10]"""
         given = [name for name in IDENTIFIERS if name in request]
         if len(given) != 1:
-            return _refused("Invalid", "InvalidValue", "one of " + ", ".join(IDENTIFIERS))  # [N09.FR.09]
+            return refusal("InvalidValue", "one of " + ", ".join(IDENTIFIERS), "Invalid")  # [N09.FR.09]
         if not request["report"] and not request["clear"]:
-            return _refused("Rejected", "InvalidValue", "neither report nor clear")  # [N09.FR.07, N10.FR.07]
+            return refusal("InvalidValue", "neither report nor clear")  # [N09.FR.07, N10.FR.07]
         if len(self._reports) > WAITING:
-            return _refused("Rejected", "OutOfMemory", "too many reports are under way")
+            return refusal("OutOfMemory", "too many reports are under way")
         token = Token(request["idToken"]["idToken"], request["idToken"]["type"]) if "idToken" in request else None
         lines: Iterator[str | None] = iter(["the data was cleared"])  # [N10.FR.06]
         if request["report"]:
             lines = self._told(token)
         if request["clear"] and token is not None and not self._clear(token):
-            return _refused("Rejected", "InternalError", "the store refuses")
+            return refusal("InternalError", "the store refuses")
         self._reports.append([request["requestId"], lines, 0, ""])
         if len(self._reports) == 1:
             self._go_on()
@@ -181,7 +182,3 @@ def _mentions(row: Any, id_token: str) -> bool:
     elif not isinstance(row, list):
         return False
     return any(_mentions(part, id_token) for part in row)
-
-
-def _refused(status: str, reason: str, detail: str) -> dict[str, Any]:
-    return {"status": status, "statusInfo": {"reasonCode": reason, "additionalInfo": detail}}

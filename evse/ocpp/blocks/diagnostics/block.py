@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from evse.clock import parse_timestamp
 from evse.errors import StoreError
+from evse.ocpp.rpc import NOT_UNDERSTOOD
+from evse.ocpp.status_info import refusal, status_info
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,9 +50,8 @@ class Block:
     name = "diagnostics"
     # Said again, the status would be refused again, and transactions must not wait behind it.
     FINAL_ERRORS = (
-        "FormationViolation", "FormatViolation", "GenericError", "InternalError", "NotImplemented", "NotSupported",
-        "OccurenceConstraintViolation", "OccurrenceConstraintViolation", "PropertyConstraintViolation", "ProtocolError",
-        "TypeConstraintViolation",
+        *NOT_UNDERSTOOD, "GenericError", "InternalError", "OccurenceConstraintViolation",
+        "OccurrenceConstraintViolation", "PropertyConstraintViolation", "TypeConstraintViolation",
     )  # fmt: skip
 
     def __init__(self, ctx: Engine) -> None:
@@ -68,21 +69,21 @@ class Block:
         kind, log = request["logType"], request["log"]
         location = log["remoteLocation"]
         if kind not in ("DiagnosticsLog", "SecurityLog"):
-            return _rejected("UnsupportedParam", f"there is no {kind}")  # [N01.FR.05]
+            return refusal("UnsupportedParam", f"there is no {kind}")  # [N01.FR.05]
         schemes = self.ctx.model.members("OCPPCommCtrlr", "FileTransferProtocols") or []
         if location.partition(":")[0].upper() not in schemes:
-            return _rejected("UnsupportedParam", f"logs are sent by {', '.join(schemes)}")
+            return refusal("UnsupportedParam", f"logs are sent by {', '.join(schemes)}")
         try:
             begin, end = (_seconds(log.get(name)) for name in ("oldestTimestamp", "latestTimestamp"))
             found = self._security_events(begin, end)
         except ValueError as error:
-            return _rejected("InvalidValue", str(error))
+            return refusal("InvalidValue", str(error))
         except StoreError as error:
-            return _rejected("InternalError", str(error))
+            return refusal("InternalError", str(error))
         if begin is not None and end is not None and begin > end:
-            return _rejected("InvalidValue", "the time ends before it begins")
+            return refusal("InvalidValue", "the time ends before it begins")
         if kind == "SecurityLog" and not found:
-            return _rejected("NotFound", "the security log has nothing of that time")  # [N01.FR.05]
+            return refusal("NotFound", "the security log has nothing of that time")  # [N01.FR.05]
         canceled = self._cancel()
         name = self._file_name(kind, request.get("requestId"))
         self._id = request.get("requestId")
@@ -168,7 +169,7 @@ class Block:
         """Journals a status of the upload, and, with it, what is kept from now on."""
         row: list[Any] = [status, self._id]
         if reason is not None:
-            row.append({"reasonCode": reason, "additionalInfo": detail[:512]})
+            row.append(status_info(reason, detail))
         self.ctx.record(self, EVENT, row, keep={UPLOAD: keep})
 
     def delivered(self, event: str, row: list[Any], action: str, answer: dict[str, Any] | None) -> None:
@@ -197,7 +198,3 @@ class Block:
 def _seconds(text: str | None) -> float | None:
     """UTC. Raises ValueError."""
     return None if text is None else parse_timestamp(text)
-
-
-def _rejected(reason: str, detail: str) -> dict[str, Any]:
-    return {"status": "Rejected", "statusInfo": {"reasonCode": reason, "additionalInfo": detail[:512]}}

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from evse.errors import CsmsError
 from evse.ocpp.blocks.firmware.plan import info, is_signed, read, rejected
+from evse.ocpp.rpc import NOT_UNDERSTOOD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Block:
 
     name = "firmware"
     # The same notification would be refused again.
-    FINAL_ERRORS = ("FormationViolation", "FormatViolation", "NotImplemented", "NotSupported", "ProtocolError")
+    FINAL_ERRORS = NOT_UNDERSTOOD
 
     def __init__(self, ctx: Engine) -> None:
         self.ctx = ctx

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evse.clock import parse_timestamp
+from evse.ocpp.status_info import refusal, status_info
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,12 +55,12 @@ def is_signed(plan: dict[str, Any]) -> bool:
 
 def info(reason: str, why: str) -> dict[str, Any]:
     """StatusInfoType, with a code of the appendix "reason codes"."""
-    return {"reasonCode": reason, "additionalInfo": why[:INFO_LENGTH]} if why else {"reasonCode": reason}
+    return status_info(reason, why[:INFO_LENGTH])
 
 
 def rejected(reason: str, why: str = "") -> dict[str, Any]:
     """The answer that refuses."""
-    return {"status": "Rejected", "statusInfo": info(reason, why)}
+    return refusal(reason, why[:INFO_LENGTH])
 
 
 def _is_reachable(url: str, schemes: Iterable[str]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from evse.clock import parse_timestamp
 from evse.errors import StoreError, UsageError
+from evse.ocpp.status_info import refusal
 from evse.ocpp.token_lines import find, find_token, is_printable, key_of, packed, unpacked
 from evse.ocpp.variable_row import MOST
 
@@ -65,25 +66,26 @@ class Block:
     def send_list(self, request: dict[str, Any]) -> dict[str, Any]:
         """SendLocalList: all of it, or nothing. [D01]"""
         if not self._enabled():
-            return _failed("NotEnabled")
+            return refusal("NotEnabled", status="Failed")
         version = request["versionNumber"]
         items = request.get("localAuthorizationList", ())
         full = request["updateType"] == "Full"
         if version <= 0:
-            return _failed("InvalidValue", "a version is above 0")  # [D01.FR.18]
+            return refusal("InvalidValue", "a version is above 0", status="Failed")  # [D01.FR.18]
         if not full and version <= self._version:
             return {"status": "VersionMismatch"}  # [D01.FR.19]
         most = self.ctx.model.integer(CONTROLLER, "ItemsPerMessage")
         if most is not None and len(items) > most:
-            return _failed("TooManyElements", f"{len(items)} items, at most {most}")  # [D01.FR.11]
+            return refusal("TooManyElements", f"{len(items)} items, at most {most}", status="Failed")  # [D01.FR.11]
         try:
             text = _updated("" if full else self._text, items, full)
         except ValueError as error:
-            return _failed("InvalidValue", str(error))
+            return refusal("InvalidValue", str(error), status="Failed")
         for variable, amount in (("Entries", text.count("\n")), ("Storage", len(text))):
             most = self.ctx.model.row(CONTROLLER, variable)[MOST]
             if most is not None and amount > most:
-                return _failed("OutOfStorage" if variable == "Storage" else "TooManyElements", f"{variable} {amount}")
+                reason = "OutOfStorage" if variable == "Storage" else "TooManyElements"
+                return refusal(reason, f"{variable} {amount}", status="Failed")
         return self._keep(version, text)
 
     def list_version(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -109,7 +111,7 @@ class Block:
             self.ctx.documents.save(DOCUMENT, {"version": version, "tokens": text})
         except (StoreError, UsageError) as error:
             self.ctx.log.error("the local list could not be saved", why=str(error))
-            return _failed("InternalError")
+            return refusal("InternalError", status="Failed")
         self._version, self._text = version, text
         return {"status": "Accepted"}
 
@@ -122,14 +124,6 @@ class Block:
             if utc is not None and utc > parse_timestamp(expiry):
                 info.update(status="Expired", lapsed=True)
         return info
-
-
-def _failed(reason: str, detail: str | None = None) -> dict[str, Any]:
-    """Failed, with a code of the appendix "reason codes"."""
-    info = {"reasonCode": reason}
-    if detail is not None:
-        info["additionalInfo"] = detail
-    return {"status": "Failed", "statusInfo": info}
 
 
 def _updated(text: str, items: Any, full: bool) -> str:

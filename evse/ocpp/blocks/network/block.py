@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evse.errors import EvseError, StoreError
+from evse.ocpp.status_info import refusal
 from evse.ocpp.variable_row import VALUES
 from evse.ocpp.variable_value import check
 
@@ -78,9 +79,9 @@ class Block:
         """[B09] Stores a profile; it is used from the next start on, if NetworkConfigurationPriority names its slot."""
         slot, data = request["configurationSlot"], request["connectionData"]
         if self._profiles is None or slot not in self._profiles.slots:
-            return _answer("Rejected", NO_SLOT, f"no slot {slot}")  # [B09.FR.05]
-        if (refusal := self._refusal(slot, data)) is not None:
-            return _answer("Rejected", *refusal)  # [B09.FR.02, B09.FR.04]
+            return refusal(NO_SLOT, f"no slot {slot}")  # [B09.FR.05]
+        if (why := self._refusal(slot, data)) is not None:
+            return refusal(*why)  # [B09.FR.02, B09.FR.04]
         changes = []
         for field, variable in FIELDS:
             value = data.get(field)
@@ -91,9 +92,9 @@ class Block:
         try:
             self.ctx.model.set_all(changes)  # [B09.FR.01, B09.FR.09]
         except StoreError as error:
-            return _answer("Failed", "OutOfStorage", str(error))  # [B09.FR.03]
+            return refusal("OutOfStorage", str(error), "Failed")  # [B09.FR.03]
         except EvseError as error:
-            return _answer("Rejected", INVALID, str(error))
+            return refusal(INVALID, str(error))
         self.ctx.log.info("the CSMS set up a network slot", slot=slot, url=data["ocppCsmsUrl"])
         self._tell_security(f"NetworkConfiguration[{slot}]")
         return {"status": "Accepted"}
@@ -109,9 +110,9 @@ class Block:
         if self._is_downgrade(level):
             return DOWNGRADE, f"security profile {level} is lower than the present one"
         for field, variable in FIELDS:
-            refusal = self._check_value(variable, str(data[field])) if data.get(field) not in (None, "") else None
-            if refusal is not None:
-                return refusal
+            wrong = self._check_value(variable, str(data[field])) if data.get(field) not in (None, "") else None
+            if wrong is not None:
+                return wrong
         # Certificates and passwords may still follow, unless the slot would be used at the next start.
         problem = self._problem(self._candidate(slot, data), certificates=str(slot) in self._priority())
         return None if problem is None else (INVALID, problem)
@@ -157,8 +158,8 @@ class Block:
         if name == "Identity" and ":" in value:
             return INVALID, "identity: no colon, it would end the user name"
         row = self.ctx.model.row(f"{COMPONENT}[{self._profiles.slots[0]}]", name)
-        refusal = None if row is None else check(row, value)[1]
-        return None if refusal is None else (INVALID, f"{name}: {refusal[1]}")
+        wrong = None if row is None else check(row, value)[1]
+        return None if wrong is None else (INVALID, f"{name}: {wrong[1]}")
 
     def _value(self, slot: str, name: str) -> str:
         """What a variable of NetworkConfiguration[slot] shows: as the CSMS changed it, or as the station file says."""
@@ -405,7 +406,3 @@ class Block:
         security = self.ctx.block("security")
         if security is not None:
             security.event("ReconfigurationOfSecurityParameters", tech_info=what)
-
-
-def _answer(status: str, reason: str, text: str) -> dict[str, Any]:
-    return {"status": status, "statusInfo": {"reasonCode": reason, "additionalInfo": text[:512]}}

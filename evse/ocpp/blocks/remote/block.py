@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evse.model import Token
 from evse.ocpp import registry
+from evse.ocpp.status_info import refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Block:
     def request_start(self, request: dict[str, Any]) -> dict[str, Any]:
         """[F01, F02] Accepted if an EVSE is there for it; the token is authorized after it if AuthorizeRemoteStart."""
         if not self.ctx.online:
-            return _rejected("CSNotAccepted")  # [B02.FR.05; 1.6 §4.2]
+            return refusal("CSNotAccepted")  # [B02.FR.05; 1.6 §4.2]
         wanted = request.get("evseId")
         if wanted is None:
             evses = list(self.ctx.evses.values())
@@ -58,17 +59,17 @@ class Block:
         elif wanted in self.ctx.evses:
             evses = [self.ctx.evses[wanted]]
         else:
-            return _rejected("UnknownEvse")
+            return refusal("UnknownEvse")
         refusals = [self._refusal(evse, request) for evse in evses]
         if None not in refusals:
             return refusals[0] or {}
         evse = evses[refusals.index(None)]
         if (reason := self._profile(evse, request)) is not None:
-            return _rejected(reason)
+            return refusal(reason)
         transaction = self._transaction(evse)
         if not self._start(evse, request):
             self._withdraw(evse, request)
-            return _rejected("Unspecified", "the EVSE is not free")
+            return refusal("Unspecified", "the EVSE is not free")
         if transaction is None:
             return {"status": "Accepted"}
         return {"status": "Accepted", "transactionId": transaction.id}  # [F01.FR.13]
@@ -78,7 +79,7 @@ class Block:
         transaction = self._transaction(evse)
         authorized = evse.authorized is not None or (transaction is not None and transaction.token is not None)
         if authorized or evse.id in self._starting:
-            return _rejected("TxInProgress")  # [F01.FR.24, F02.FR.26]
+            return refusal("TxInProgress")  # [F01.FR.24, F02.FR.26]
         availability = self.ctx.block("availability")
         ids = evse.connectors if evse.plugged is None else (evse.plugged,)
         found = {"Available"} if availability is None else {availability.status(evse, id) for id in ids}
@@ -89,7 +90,7 @@ class Block:
             reservation = self.ctx.loaded("reservation")
             if reservation is not None and reservation.admits(evse, token, group):
                 return None
-        return _rejected("Unspecified", f"the EVSE is {min(found)}")  # [F01.FR.21 to F01.FR.23]
+        return refusal("Unspecified", f"the EVSE is {min(found)}")  # [F01.FR.21 to F01.FR.23]
 
     def _profile(self, evse: Evse, request: dict[str, Any]) -> str | None:
         """Hands the charging profile on; why it is no good, or None. Ignored without smart charging. [F01.FR.12]"""
@@ -139,11 +140,11 @@ class Block:
     def request_stop(self, request: dict[str, Any]) -> dict[str, Any]:
         """[F03] Stops the session; what becomes of the transaction is up to TxStopPoint."""
         if not self.ctx.online:
-            return _rejected("CSNotAccepted")
+            return refusal("CSNotAccepted")
         transactions = self.ctx.block("transactions")
         transaction = None if transactions is None else transactions.find(request["transactionId"])
         if transaction is None:
-            return _rejected("TxNotFound")  # [F03.FR.08]
+            return refusal("TxNotFound")  # [F03.FR.08]
         transactions.stop(transaction, "Remote")
         return {"status": "Accepted"}  # [F03.FR.07]
 
@@ -174,10 +175,10 @@ class Block:
         if on and not stop_first:
             return {"status": "OngoingAuthorizedTransaction"}  # [F05.FR.02]
         if connector.tethered:
-            return {"status": "UnlockFailed", "statusInfo": {"reasonCode": "FixedCable"}}
+            return refusal("FixedCable", status="UnlockFailed")
         key = evse.id, connector.id
         if key in self._unlocks:
-            return {"status": "UnlockFailed", "statusInfo": {"reasonCode": "InvalidMessageSeq"}}
+            return refusal("InvalidMessageSeq", status="UnlockFailed")
         self._unlocks[key] = unlock = _Unlock(self.ctx.later())
         if not on:
             self._try_lock(key)
@@ -232,14 +233,14 @@ class Block:
             return {"status": "NotImplemented"}  # [F06.FR.08, F06.FR.19]
         boot = self.ctx.block("boot")
         if message != "BootNotification" and boot is not None and boot.status is None:
-            return _rejected("CSNotAccepted")  # nothing before the CSMS answered BootNotification [B01.FR.08]
+            return refusal("CSNotAccepted")  # nothing before the CSMS answered BootNotification [B01.FR.08]
         wanted = request.get("evse") if message in _OF_AN_EVSE else None
         if wanted is None:
             sent = block.trigger(message, None)
         elif message == "StatusNotification" and wanted == {"id": 0, "connectorId": 0}:
             sent = block.trigger(message, None, 0)  # connector 0 of 1.6, the station
         elif wanted["id"] not in self.ctx.evses:
-            return _rejected("UnknownEvse")
+            return refusal("UnknownEvse")
         elif message == "StatusNotification":
             sent = block.trigger(message, self.ctx.evses[wanted["id"]], wanted.get("connectorId"))
         else:
@@ -253,11 +254,3 @@ def _tokens(request: dict[str, Any]) -> tuple[Token, str | None]:
     """The token of a RequestStartTransaction, and the id of its group."""
     token = request["idToken"]
     return Token(token["idToken"], token["type"]), request.get("groupIdToken", {}).get("idToken")
-
-
-def _rejected(reason: str, detail: str | None = None) -> dict[str, Any]:
-    """Rejected, with a code of the appendix "reason codes"."""
-    info = {"reasonCode": reason}
-    if detail is not None:
-        info["additionalInfo"] = detail
-    return {"status": "Rejected", "statusInfo": info}

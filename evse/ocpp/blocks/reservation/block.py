@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from evse.clock import parse_timestamp
 from evse.model import Token
+from evse.ocpp.status_info import refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,26 +115,26 @@ class Block:
         boolean = self.ctx.model.boolean
         evse_id, type = request.get("evseId"), request.get("connectorType")
         if not boolean(CONTROLLER, "Enabled"):
-            return _answer("Rejected", "NotEnabled")  # [H01.FR.01]
+            return refusal("NotEnabled")  # [H01.FR.01]
         if evse_id is None and not boolean(CONTROLLER, "NonEvseSpecific"):
-            return _answer("Rejected", "UnsupportedRequest")  # [H01.FR.19]
+            return refusal("UnsupportedRequest")  # [H01.FR.19]
         try:
             at = parse_timestamp(request["expiryDateTime"])
         except ValueError as error:
-            return _answer("Rejected", "InvalidValue", str(error))
+            return refusal("InvalidValue", str(error)[:250])
         utc = self.ctx.clock.utc()
         if utc is not None and at <= utc:
-            return _answer("Rejected", "InvalidValue", "the expiry has passed")
+            return refusal("InvalidValue", "the expiry has passed")
         id_token, group = request["idToken"], request.get("groupIdToken", {}).get("idToken")
         token = Token(id_token["idToken"], id_token["type"])
         new = Reservation(request["id"], evse_id, type, token, group or None, at)
         targets = [evse for evse in self.ctx.evses.values() if new.fits(evse)]
         if not targets:
-            return _answer("Rejected", "UnknownEvse" if type is None else "UnknownConnectorType")
+            return refusal("UnknownEvse" if type is None else "UnknownConnectorType")
         others = [each for each in self._all if each.id != new.id]
         free = [evse for evse in self.ctx.evses.values() if self._state(evse) == "Available" or self._is_kept(evse)]
         if len(_served([*others, new], free)) <= len(others):
-            return _answer(self._status(targets))
+            return {"status": self._status(targets)}
         self._all = [*others, new]
         self.ctx.keep(**{_key(new): new.kept()})
         self._look()
@@ -144,7 +145,7 @@ class Block:
         """[H02] The CSMS knows, so it is not told."""
         found = [each for each in self._all if each.id == request["reservationId"]]
         self._end(found)
-        return {"status": "Accepted"} if found else _answer("Rejected", "NotFound")
+        return {"status": "Accepted"} if found else refusal("NotFound")
 
     def delivered(self, event: str, row: list[Any], action: str, answer: dict[str, Any] | None) -> None:
         """Nothing hangs on the answer."""
@@ -329,13 +330,3 @@ def _served(reservations: Iterable[Reservation], evses: list[Evse]) -> list[Rese
 
 def _key(reservation: Reservation) -> str:
     return f"{Block.name}:{reservation.id}"
-
-
-def _answer(status: str, reason: str | None = None, detail: str | None = None) -> dict[str, Any]:
-    """A refusal, with a code of the appendix "reason codes"."""
-    answer: dict[str, Any] = {"status": status}
-    if reason is not None:
-        answer["statusInfo"] = {"reasonCode": reason}
-        if detail is not None:
-            answer["statusInfo"]["additionalInfo"] = detail[:250]
-    return answer

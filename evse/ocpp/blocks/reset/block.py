@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from evse.ocpp.status_info import refusal
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -39,18 +41,18 @@ class Block:
         kind = request["type"]
         scope = request.get("evseId")
         if kind == "ImmediateAndResume":
-            return _rejected("UnsupportedRequest")  # transactions are not resumed: no TxResumptionTimeout [B13.FR.01]
+            return refusal("UnsupportedRequest")  # transactions are not resumed: no TxResumptionTimeout [B13.FR.01]
         if scope is None:
             scope = STATION
         elif scope not in self.ctx.evses:
-            return _rejected("UnknownEvse")
+            return refusal("UnknownEvse")
         elif not self.ctx.model.boolean("EVSE", "AllowReset", evse=scope):
-            return _rejected("UnsupportedRequest")  # [B11.FR.09, B12.FR.09]
+            return refusal("UnsupportedRequest")  # [B11.FR.09, B12.FR.09]
         if self._restarting or scope in self._stopping:
             return {"status": "Accepted"}
         firmware = self.ctx.loaded("firmware")
         if scope == STATION and firmware is not None and firmware.is_final:
-            return _rejected("FwUpdateInProgress")  # [B11.FR.06]
+            return refusal("FwUpdateInProgress")  # [B11.FR.06]
         busy = self._busy(scope)
         if kind == "OnIdle" and busy:
             self._scheduled[scope] = "ScheduledReset"
@@ -155,7 +157,3 @@ class Block:
         availability = self.ctx.block("availability")
         if availability is not None:
             availability.hold(self.name, scope, status)
-
-
-def _rejected(reason: str) -> dict[str, Any]:
-    return {"status": "Rejected", "statusInfo": {"reasonCode": reason}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evse.clock import timestamp
 from evse.errors import StoreError
+from evse.ocpp.rpc import NOT_UNDERSTOOD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Block:
 
     name = "security"
     # The same notification would be refused again, and transactions must not wait behind it.
-    FINAL_ERRORS = ("FormationViolation", "FormatViolation", "NotImplemented", "NotSupported", "ProtocolError")
+    FINAL_ERRORS = NOT_UNDERSTOOD
 
     def __init__(self, ctx: Engine) -> None:
         self.ctx = ctx

@@ -11,6 +11,7 @@ from evse.clock import timestamp
 from evse.errors import CsmsError, StoreError
 from evse.ocpp.blocks.smart_charging.limits import Limits
 from evse.ocpp.blocks.smart_charging.profiles import TX, Profile, Profiles, Refusal
+from evse.ocpp.status_info import refusal
 from evse.ocpp.variable_row import MOST
 
 TYPE_CHECKING = False
@@ -60,8 +61,8 @@ class Block:
         try:
             profile = self._read(evse.id, payload)
             self._room({profile.id})
-        except Refusal as refusal:
-            return refusal.code
+        except Refusal as why:
+            return why.code
         transaction = self._transaction(evse.id)
         if transaction is None:
             self._limits.prepared[evse.id] = profile
@@ -88,7 +89,7 @@ class Block:
     def set_profile(self, request: dict[str, Any]) -> dict[str, Any]:
         """[K01] A profile of the same purpose and level that may be valid at the same time is a conflict."""
         if request["evseId"] and request["evseId"] not in self.ctx.evses:
-            return _rejected("UnknownEvse", "no such EVSE")  # [K01.FR.28]
+            return refusal("UnknownEvse", "no such EVSE")  # [K01.FR.28]
         return self._set(request, replaces=False)
 
     def replace_profile(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -110,8 +111,8 @@ class Block:
             if rivals and not replaces:
                 raise Refusal("DuplicateProfile", f"of profile {rivals[0].id}")  # [K01.FR.06, .39, .52, .53]
             self._room({rival.id for rival in rivals} | {profile.id})
-        except Refusal as refusal:
-            return _rejected(refusal.code, refusal.detail)
+        except Refusal as why:
+            return refusal(why.code, why.detail)
         self._install(profile, rivals)
         self._apply()  # [K01.FR.07]
         return {"status": "Accepted"}
@@ -167,11 +168,11 @@ class Block:
         units = self.ctx.model.members(COMPONENT, "RateUnit") or []
         unit = request.get("chargingRateUnit", units[0] if units else "A")
         if id and id not in self.ctx.evses:
-            return _rejected("UnknownEvse", "no such EVSE")  # [K08.FR.05]
+            return refusal("UnknownEvse", "no such EVSE")  # [K08.FR.05]
         if unit not in units:
-            return _rejected("UnsupportedRateUnit", unit)  # [K08.FR.07]
+            return refusal("UnsupportedRateUnit", unit)  # [K08.FR.07]
         if duration < 0:
-            return _rejected("InvalidValue", "duration")
+            return refusal("InvalidValue", "duration")
         duration = min(duration, MOST_WINDOW_S)
         begin, at = self._limits.time()
         end = begin + max(1, duration)
@@ -390,7 +391,3 @@ def _matches(profile: Profile, wanted: dict[str, Any], evse_id: int | None) -> b
 def _count(counts: list[Any], at: int) -> int:
     """The phases in use at a moment, of the steps of Limits.phases()."""
     return int([count for since, count, _ in counts if since <= at][-1])
-
-
-def _rejected(reason: str, detail: str) -> dict[str, Any]:
-    return {"status": "Rejected", "statusInfo": {"reasonCode": reason, "additionalInfo": detail}}
