@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -25,15 +24,6 @@ class Heard:
 
     def end(self, number: int, answer: Any, error: Any) -> None:
         self.ends.append((number, answer, error and (error.code, str(error))))
-
-
-@pytest.fixture
-def loop() -> Iterator[FakeLoop]:
-    loop = FakeLoop()
-    yield loop
-    loop.close()
-    with pytest.raises(ChildProcessError):  # no child is left, dead or alive
-        os.waitpid(-1, os.WNOHANG)
 
 
 @pytest.fixture

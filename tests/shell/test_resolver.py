@@ -5,22 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from evse.shell.resolver import Lookup, numeric
 from tests.support.fakeloop import FakeLoop
-
-
-@pytest.fixture
-def loop() -> Iterator[FakeLoop]:
-    loop = FakeLoop()
-    yield loop
-    loop.close()
-    with pytest.raises(ChildProcessError):  # no child is left, dead or alive
-        os.waitpid(-1, os.WNOHANG)
 
 
 def look_up(loop: FakeLoop, host: str, getaddrinfo: Any = socket.getaddrinfo, timeout_s: float = 10) -> list[Any]:
