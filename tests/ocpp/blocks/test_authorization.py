@@ -520,6 +520,21 @@ def test_offline_a_token_known_as_refused_stays_refused(version: str) -> None:
 
 
 @versions
+def test_C10_FR_10_offline_an_expired_token_is_no_unknown_one(version: str) -> None:
+    """[1.6 §3.5.4: what was valid and has expired is rejected; 2.x: as C13.FR.06 says of the list]"""
+    bench, driver = start(version, AuthCacheCtrlr_LifeTime="100", AuthCtrlr_OfflineTxForUnknownIdEnabled="true")
+    bench.engine.block("authorization").learn("CARD", "ISO14443", {"status": "Accepted"})
+    bench.drop()
+    driver.plug()
+    driver.wait(101)
+    driver.tap("CARD")
+    assert not is_charging(driver)
+    assert driver.shown()[-1] == "card refused: Expired"
+    driver.tap("STRANGER")
+    assert is_charging(driver)
+
+
+@versions
 def test_LocalAuthorizeOffline_false_lets_nobody_charge_offline(version: str) -> None:
     bench, driver = start(version, AuthCtrlr_LocalAuthorizeOffline="false")
     driver.plug()
