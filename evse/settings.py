@@ -289,6 +289,8 @@ TABLES: dict[str, dict[str, Setting]] = {
     "ocpp.keys": KEY,
 }
 BOARD = Setting(text(4096), "simulated-ac-1")
+# Blocks that [ocpp.blocks] may replace and not switch off: without one of them no session begins or none is told.
+NEEDED_BLOCKS = ("boot", "authorization", "transactions", "metering")
 
 
 def value_text(value: Any) -> str:

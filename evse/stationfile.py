@@ -406,6 +406,10 @@ class _Reader:
         path = ("ocpp", "blocks")
         table = self._expect_table(path, value)
         self._unknown(path, table, registry.ACTIONS, "block")
+        for name in settings.NEEDED_BLOCKS:
+            if table.get(name) is False:
+                text = 'cannot be switched off: no session goes without it; "module:Class" replaces it'
+                self._problem((*path, name), text)
         setting = Setting(settings.block)
         return {
             name: self._checked((*path, name), setting, item)

@@ -236,6 +236,14 @@ def test_blocks_are_replaced_or_switched_off(tmp_path: Path) -> None:
     assert config["blocks"] == {"reset": "acme.blocks:MyReset", "data_transfer": ""}
 
 
+@pytest.mark.parametrize("name", sorted(settings.NEEDED_BLOCKS))
+def test_a_block_that_every_session_needs_is_replaced_but_not_switched_off(tmp_path: Path, name: str) -> None:
+    (problem,) = problems(tmp_path, CSMS + f"[ocpp.blocks]\n{name} = false\n")
+    assert f"line 5: ocpp.blocks.{name}: cannot be switched off" in problem
+    config = load(tmp_path, CSMS + f'[ocpp.blocks]\n{name} = "acme.blocks:Mine"\n')
+    assert config["blocks"] == {name: "acme.blocks:Mine"}
+
+
 def test_evses_of_a_simulated_board(tmp_path: Path) -> None:
     evses = (
         '[[evse]]\nid = 2\ncable = "socket"\nphases = 1\nmax_current_a = 16\nreaders = ["left"]\n'

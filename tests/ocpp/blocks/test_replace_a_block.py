@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from evse.ocpp import registry
+from evse.settings import NEEDED_BLOCKS
 from evse.stationfile import load
 from tests.support.bench import Bench, versions
+from tests.support.driver import Driver, transaction_messages
 
 ROOT = Path(__file__).parents[3]
 
@@ -55,6 +58,23 @@ def test_a_block_that_is_switched_off_is_refused_and_the_others_do_without_it(ve
     assert reply is not None and (reply[0], reply[2]) == (4, "NotSupported")
     kind = "Hard" if version == "1.6" else "Immediate"
     assert bench.ask("Reset", {"type": kind}) == {"status": "Accepted"}
+
+
+@pytest.mark.parametrize("name", sorted(set(registry.ACTIONS) - set(NEEDED_BLOCKS)))
+@versions
+def test_a_session_goes_without_each_block_that_may_be_switched_off(version: str, name: str) -> None:
+    bench = Bench(blocks={name: ""})
+    bench.connect(version)
+    driver = Driver(bench)
+    driver.plug()
+    driver.tap()
+    driver.draw(500)
+    driver.wait(1000)
+    driver.tap()
+    driver.unplug()
+    started, *_, ended = transaction_messages(driver.said)
+    assert (started[0], ended[0]) in (("StartTransaction", "StopTransaction"), ("TransactionEvent",) * 2)
+    assert bench.log.texts("error") == []
 
 
 def test_the_station_files_of_the_documentation_are_understood(tmp_path: Path) -> None:
