@@ -305,7 +305,7 @@ class Bench:
             return accepted16 if self.version == "1.6" else accepted2
         if action == "StartTransaction":
             return {"transactionId": 4711, **accepted16}
-        if action == "DataTransfer":
+        if action in ("DataTransfer", "SignCertificate"):
             return {"status": "Accepted"}
         return {}
 

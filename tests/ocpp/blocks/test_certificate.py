@@ -373,6 +373,31 @@ def test_a_renewal_that_the_csms_refuses_is_tried_the_next_day(version: str) -> 
 
 
 @versions
+def test_a03_fr_19_a_renewal_that_is_never_delivered_is_told_in_the_last_week_and_not_asked_for_again(
+    version: str,
+) -> None:
+    station = Certified(version, WAIT, TIMES)
+    station.renew(days=(-1, 8.5))  # a month ahead is long past: the next one is asked for at once, Accepted
+    said = []
+    for wait_s in (10, 20, 40, DAY_S):
+        station.bench.advance(wait_s)
+        said += station.rest()
+    assert [action for action, _ in said].count("SignCertificate") == 3
+    assert station.events(said) == [] and station.bench.log.texts("error") == []
+    said = []
+    for _ in range(3):
+        station.bench.advance(DAY_S)
+        station.bench.fact("clock_changed")  # looks at the certificates, too: told once a day all the same
+        said += station.rest()
+    assert station.events(said) == ["ChargingStationCertificateExpires"] * 3
+    assert "SignCertificate" not in [action for action, _ in said]
+    told = [payload["techInfo"] for action, payload in said if action == "SecurityEventNotification"]
+    assert told[0] == "ChargingStationCertificate ends in 6 days, the CSMS has not delivered the next one"
+    assert len(station.bench.log.texts("error")) == 3
+    station.trigger()
+
+
+@versions
 def test_nothing_is_renewed_while_the_time_is_unknown(version: str) -> None:
     station = Certified(version)
     station.renew(days=(-1, 31))

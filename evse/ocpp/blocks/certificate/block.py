@@ -31,6 +31,8 @@ REASONS = {"Invalid": "InvalidCertificate", "Full": "OutOfStorage", "InUse": "In
 NAME_LENGTH = 64  # of a part of a certificate's subject
 DAY_S = 86_400.0
 RENEW_DAYS = 30  # [A03.FR.02]
+# So long before its end a certificate whose successor was promised and never came is told of, once a day.
+LAST_DAYS = 7
 # Somebody waits for most answers; a key pair takes its time on a small machine.
 WITHIN_S, KEY_WITHIN_S = 25.0, 300.0
 DOUBLINGS = 20  # 2 ** 20 times the first wait is more than any CSMS means
@@ -58,6 +60,7 @@ class Block:
     def __init__(self, ctx: Engine) -> None:
         self.ctx = ctx
         self._renewal: Timer | None = None
+        self._told: dict[str, float] = {}  # use -> when its end was told
         self._signings = {use: _Signing(*row) for use, row in (ctx.journal.state.get(KEPT) or {}).items()}
         for use, signing in self._signings.items():
             self._wait(use, signing)
@@ -254,9 +257,22 @@ class Block:
         ahead_s = (self.ctx.station.get("renew_before_days") or RENEW_DAYS) * DAY_S
         for use, expires in answer["expires"].items():
             used = self._is_used(use) if use in STATION_USES else self._secc(None) is not None
-            if used and expires - ahead_s <= at and use not in self._signings and "" not in self._signings:
+            if not used or expires - ahead_s > at:
+                continue
+            if use not in self._signings and "" not in self._signings:
                 self.ctx.log.info("a certificate ends soon and is renewed", use=use)
                 self._begin(use, None, early=False)
+            else:
+                self._missing(use, (expires - at) / DAY_S)
+
+    def _missing(self, use: str, days: float) -> None:
+        """The CSMS must trigger a promised certificate that never came [A03.FR.19]: it hears of it while it can."""
+        now = self.ctx.clock.now()
+        if days <= LAST_DAYS and now - self._told.get(use, -DAY_S) >= DAY_S - 1:
+            self._told[use] = now
+            text = f"{use} ends in {max(0, int(days))} days, the CSMS has not delivered the next one"
+            self.ctx.log.error(text)
+            self._event("ChargingStationCertificateExpires", text)
 
     # -- root certificates -----------------------------------------------------------------------------------------
 
