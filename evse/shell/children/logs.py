@@ -32,7 +32,7 @@ from typing import Any, BinaryIO
 import evse
 from evse.shell.children.masking import masked, plain
 
-# Of one file in the archive; what is newest counts, so the beginning of longer ones is left out where it can be.
+# Of one file in the archive; of a longer log or trace the newest end.
 MEMBER_BYTES = 16 << 20
 LINE_BYTES = 1 << 20
 # ZIP knows no date before, which a clock may show that nobody has set.
@@ -43,12 +43,15 @@ JOURNALCTL = "/usr/bin/journalctl"
 _NETWORK = ("/proc/net/dev", "/proc/net/route", "/proc/net/if_inet6", "/proc/net/wireless", "/etc/resolv.conf")
 _SYSTEM = ("/proc/meminfo", "/proc/loadavg", "/proc/uptime", "/proc/version", "/etc/os-release")
 
+NEWEST = ("trace.jsonl", "log.txt")
+
 Lines = Iterator[str]
+Make = Callable[[], Lines]
 
 
 def write(log: dict[str, Any], places: dict[str, Any], file: BinaryIO) -> None:
     """Writes the archive to `file`. Raises OSError if that cannot take it."""
-    members: list[tuple[str, Callable[[], Lines]]] = [("security.jsonl", lambda: _security(log))]
+    members: list[tuple[str, Make]] = [("security.jsonl", lambda: _security(log))]
     if log["kind"] == "DiagnosticsLog":
         members += [
             ("about.json", lambda: _about(log)),
@@ -65,24 +68,35 @@ def write(log: dict[str, Any], places: dict[str, Any], file: BinaryIO) -> None:
             member = zipfile.ZipInfo(name, made)
             member.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(member, "w") as opened:
-                _fill(opened, lines)
+                _fill(opened, lines, newest=name in NEWEST)
 
 
-def _fill(member: Any, make: Callable[[], Lines]) -> None:
-    """The lines of one file; one that fails ends with why."""
+def _fill(member: Any, make: Make, newest: bool) -> None:
+    """The lines of one file. Where the newest are wanted they are made twice, as none is kept in memory."""
+    surplus = sum(map(len, _encoded(make))) - MEMBER_BYTES if newest else 0
     left = MEMBER_BYTES
+    for data in _encoded(make):
+        if surplus > 0:
+            surplus -= len(data)
+        elif left > 0:
+            member.write(data)
+            left -= len(data)
+        else:
+            return
+
+
+def _encoded(make: Make) -> Iterator[bytes]:
+    """The lines as they are written; those of a file that fails end with why."""
     lines = make()
-    while left > 0:
+    while True:
         try:
             line = next(lines, None)
         except (OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError) as error:
-            line = f"not available: {getattr(error, 'strerror', None) or type(error).__name__}"
-            left = 0
+            yield f"not available: {getattr(error, 'strerror', None) or type(error).__name__}\n".encode()
+            return
         if line is None:
             return
-        data = line.encode("utf-8", "backslashreplace") + b"\n"
-        member.write(data)
-        left -= len(data)
+        yield line.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _security(log: dict[str, Any]) -> Lines:

@@ -183,13 +183,28 @@ def test_what_cannot_be_had_says_so(places: dict[str, Any]) -> None:
     assert made(places)["status.json"] == "not available: no control socket\n"
 
 
-def test_a_file_of_the_archive_has_an_end(
+def test_of_a_log_that_is_too_long_the_newest_end_is_sent(
     places: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "MEMBER_BYTES", 1000)
-    places["log"] = str(tmp_path / "evse.log")
-    (tmp_path / "evse.log").write_text("1970-01-01T00:01:40Z info    line\n" * 1000)
-    assert 1000 <= len(made(places)["log.txt"]) < 1100
+    places["log"], places["trace"] = str(tmp_path / "evse.log"), str(tmp_path / "trace")
+    lines = [f"1970-01-01T00:{number // 60:02}:{number % 60:02}Z info    line" for number in range(1000)]
+    (tmp_path / "evse.log.1").write_text("\n".join(lines[:990]) + "\n")
+    (tmp_path / "evse.log").write_text("\n".join(lines[990:]) + "\n")
+    frames = [json.dumps({"at": number, "frame": '[3,"é",{}]'}) for number in range(1000)]
+    (tmp_path / "trace").write_text("\n".join(frames) + "\n")
+    windows: list[tuple[int, dict[str, Any]]] = [(999, {}), (899, {"to": 899.0}), (999, {"from": 100.0})]
+    for last, window in windows:
+        files = made(places, **window)
+        logged, framed = files["log.txt"].splitlines(), files["trace.jsonl"].splitlines()
+        assert all(900 < len(files[name]) <= 1000 for name in ("log.txt", "trace.jsonl"))
+        assert logged == lines[last + 1 - len(logged) : last + 1]
+        assert [json.loads(line)["at"] for line in framed] == list(range(last + 1 - len(framed), last + 1))
+
+
+def test_a_file_of_the_archive_has_an_end(places: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "MEMBER_BYTES", 1000)
+    assert 1000 <= len(made(places, entries=ENTRIES * 1000)["security.jsonl"]) < 1100
 
 
 def test_a_clock_that_nobody_has_set(places: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
