@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.support import compiled
+
 ROOT = Path(__file__).resolve().parents[2]
 SUBPROTOCOLS = {"1.6": "ocpp1.6", "2.0.1": "ocpp2.0.1", "2.1": "ocpp2.1"}
 
@@ -77,6 +79,7 @@ class Station:
     def start(self, *arguments: str) -> Station:
         """Starts the process and waits until its control socket answers."""
         self.state.mkdir(exist_ok=True)
+        compiled.lay(self.state)
         command = [sys.executable, "-m", "evse", "run", "--config", str(self.file), "--state-dir", str(self.state)]
         return self.start_as([*command, *arguments])
 

@@ -1,0 +1,38 @@
+"""What the first start of a station compiles, made once: the other starts of the tests find it in their directory.
+
+Stamps say what it was made of, so a start that needs anything else makes it itself, as ever. What the first start does
+is the matter of tests/test_prepare.py, tests/test_demo.py and tests/packaging.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from evse import prepare
+
+
+def lay(state: Path) -> None:
+    """Puts byte code and tables into a state directory that has none; its configuration is still to be compiled."""
+    if not (state / prepare.COMPILED).exists():
+        shutil.copytree(Path(_made().name) / prepare.COMPILED, state / prepare.COMPILED, copy_function=_link)
+
+
+@cache
+def _made() -> tempfile.TemporaryDirectory[str]:
+    made = tempfile.TemporaryDirectory()
+    prepare.prepare(None, made.name)  # of no station file
+    for name in (prepare.CONFIG, "config.stamp"):
+        os.unlink(os.path.join(made.name, prepare.COMPILED, name))
+    return made
+
+
+def _link(source: str, target: str) -> None:
+    """No program writes into a compiled file, they are replaced; so one copy serves all."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
