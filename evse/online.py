@@ -92,7 +92,12 @@ class Online:
         )
         self.model.provide("SecurityCtrlr", "CertificateEntries", self._entries)
         self.connection = Connection(
-            station.loop, log, on_open=self._opened, on_text=self._received, on_close=self._closed, trace=self._traced
+            station.loop,
+            log,
+            on_open=self._opened,
+            on_text=self._received,
+            on_close=self._closed,
+            trace=self.trace.note,
         )
         self._children: Any = None
         self._where: dict[str, Any] = {}
@@ -394,12 +399,6 @@ class Online:
     def _closed(self, why: str) -> None:
         self._configure()
         self._station.runner.tell(self.engine.disconnected)
-
-    def _traced(self, direction: str, text: str) -> None:
-        if direction == "out":
-            self.trace.sent(text)
-        else:
-            self.trace.received(text)
 
     def _failed(self, code: str, sentence: str, security_event: str | None) -> None:
         self._station.notify.status("no CSMS: " + sentence)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from _collections import deque
 
 from evse.errors import CsmsError, StoreError, UsageError
+from evse.jsontext import dumps
 from evse.model import note_fault
 from evse.ocpp import registry, rpc
 from evse.ocpp.queue import Call, Outbox
@@ -350,15 +351,23 @@ class Engine:
             action, payload, read = payload
         return action, self._outgoing(action, payload), read
 
-    def say_record(self, block: str, event: str, row: Any) -> tuple[str, dict[str, Any], Any, bool] | None:
-        """(action, payload, reader of the answer, whether that says it all) of a journaled row; None: nothing."""
+    def say_record(self, block: str, event: str, row: Any) -> tuple[str, str, Any, bool] | None:
+        """(action, payload as JSON, reader of the answer, whether that says it all) of a journaled row; None: nothing.
+
+        Raises SchemaError, JsonError.
+        """
         dialect = self.dialect(block)
         write, read = (dialect and dialect.RECORDS.get(event)) or (None, None)
         said = write(row, self) if write else None
         if said is None:
             return None
         action, payload, final = said
-        return action, self._outgoing(action, payload), (lambda answer: read(action, answer)) if read else None, final
+        text = dumps(payload)
+        try:
+            self.tables.check_said(action, payload, text)
+        except SchemaError:
+            text = dumps(self._outgoing(action, payload))
+        return action, text, (lambda answer: read(action, answer)) if read else None, final
 
     def _outgoing(self, name: str, payload: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -54,11 +54,11 @@ def exact(value: float) -> int | float:
 
 
 def pack(
-    stamp: Any, context: str, signed: dict[str, Any] | None, values: list[tuple[str, str | None, float]]
+    stamp: Any, context: str, signed: dict[str, Any] | None, values: list[tuple[tuple[str, str | None], float]]
 ) -> list[Any]:
-    """A sample as the module describes it."""
+    """A sample as the module describes it, of ((measurand, phase), value)."""
     packed = [stamp, CONTEXTS.index(context), _signed(signed) if signed else 0]
-    for measurand, phase, value in values:
+    for (measurand, phase), value in values:
         packed += (
             MEASURANDS.index(measurand) if measurand in MEASURANDS else measurand,
             -1 if phase is None else PHASES.index(phase) if phase in PHASES else phase,
@@ -73,11 +73,10 @@ def _signed(signed: dict[str, Any]) -> list[Any]:
 
 def values(packed: list[Any]) -> Iterator[tuple[str, str | None, int | float]]:
     """The values of a packed sample: measurand, phase, value."""
-    for index in range(3, len(packed), 3):
-        measurand, phase, value = packed[index : index + 3]
+    for measurand, phase, value in zip(packed[3::3], packed[4::3], packed[5::3], strict=True):
         yield (
-            MEASURANDS[measurand] if isinstance(measurand, int) else measurand,
-            PHASES[phase] if isinstance(phase, int) and phase >= 0 else None if phase == -1 else phase,
+            MEASURANDS[measurand] if type(measurand) is int else measurand,
+            None if phase == -1 else PHASES[phase] if type(phase) is int else phase,
             value,
         )
 

@@ -171,7 +171,8 @@ class Outbox:
             call.finish({}, None)
             return
         action, payload, read = said
-        self._launch(self.unsolicited_id(), action, payload, read, call)
+        id = self.unsolicited_id()
+        self._launch(id, action, rpc.call(id, action, payload), read, call)
 
     def _send_record(self) -> bool:
         """Sends the journal's oldest event; False if there is none."""
@@ -195,7 +196,7 @@ class Outbox:
         if said is None:
             ctx.journal.done(seq)
             return True
-        action, payload, read, final = said
+        action, text, read, final = said
         id = f"{ctx.journal.identity}-{seq}"
         # 1.6 wants a new id for every try; 2.x allows the old one where no answer came. [part 4 §4.1.4; 1.6J errata]
         if ctx.version == "1.6":
@@ -203,16 +204,16 @@ class Outbox:
         elif self._refusals:
             id = f"{id}-{self._refusals}"
         self._attempts += 1
-        self._launch(id, action, payload, read, (seq, block, event, row, final))
+        self._launch(id, action, rpc.call_of_text(id, action, text), read, (seq, block, event, row, final))
         return True
 
-    def _launch(self, id: str, action: str, payload: dict[str, Any], read: Any, what: Any) -> None:
+    def _launch(self, id: str, action: str, frame: str, read: Any, what: Any) -> None:
         ctx = self._ctx
         self._flight = (id, action, read, what)
         timeout_s = ctx.model.integer("OCPPCommCtrlr", "MessageTimeout", "Default") or DEFAULT_TIMEOUT_S
         self._timer = ctx.timers.at(ctx.clock.now() + timeout_s, self._timed_out)
         ctx.spoke_when = ctx.clock.now()
-        ctx.frames.append(rpc.call(id, action, payload))
+        ctx.frames.append(frame)
 
     def answered(self, id: str, payload: dict[str, Any]) -> bool:
         """Takes a CALLRESULT; False if nobody waits for it. In 2.1 an answer that breaks the schema is refused."""

@@ -93,6 +93,11 @@ def call(id: str, action: str, payload: dict[str, Any]) -> str:
     return jsontext.dumps([CALL, id, action, payload])
 
 
+def call_of_text(id: str, action: str, payload: str) -> str:
+    """A CALL frame of ours whose payload is JSON already; `id` and `action` hold nothing that JSON escapes."""
+    return f'[{CALL},"{id}","{action}",{payload}]'
+
+
 def result(id: str, payload: dict[str, Any]) -> str:
     """A CALLRESULT frame."""
     return jsontext.dumps([RESULT, id, payload])

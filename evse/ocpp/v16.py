@@ -18,6 +18,7 @@ PNC_VENDOR = "org.openchargealliance.iso15118pnc"
 CHARGE_POINT_MAX = "ChargePointMaxProfile"
 # The measurands of 1.6 are the first of the table; what follows came later.
 _MEASURANDS = MEASURANDS[: MEASURANDS.index("RPM") + 1]
+_LOCATIONS = {"SoC": "EV", "Temperature": "Body", "RPM": "Body"}
 _UNITS = ("Wh", "varh", "W", "var", "A", "V", "Celsius", "Percent")
 
 
@@ -106,12 +107,12 @@ def meter_values(samples: list[list[Any]], stamp: Any, ctx: Any) -> list[dict[st
 
 
 def _sampled(measurand: str, phase: str | None, value: str, context: str) -> dict[str, Any]:
-    said = {
-        "value": value, "context": context, "format": "Raw", "measurand": measurand,
-        "location": "EV" if measurand == "SoC" else "Body" if measurand in ("Temperature", "RPM") else "Outlet",
-    }  # fmt: skip
+    """One value; that it was taken at the outlet goes without saying."""
+    said = {"value": value, "context": context, "format": "Raw", "measurand": measurand}
     if phase is not None:
         said["phase"] = phase
+    if measurand in _LOCATIONS:
+        said["location"] = _LOCATIONS[measurand]
     if (word := unit(measurand)) in _UNITS:
         said["unit"] = word
     return said
@@ -121,4 +122,4 @@ def _signed(signed: list[str], context: str) -> dict[str, Any]:
     """The signed form beside the plain one. [OCA application note "Signed Meter Values" 3.2.1]"""
     data, method, encoding, key = signed
     value = dumps({"signedMeterData": data, "signingMethod": method, "encodingMethod": encoding, "publicKey": key})
-    return {"value": value, "context": context, "format": "SignedData", "measurand": REGISTER, "location": "Outlet"}
+    return {"value": value, "context": context, "format": "SignedData", "measurand": REGISTER}

@@ -51,23 +51,17 @@ def meter_values(samples: list[list[Any]], stamp: Any, ctx: Any) -> list[dict[st
 
 
 def _sampled(measurand: str, phase: str | None, value: float, context: str, signed: Any) -> dict[str, Any]:
-    said: dict[str, Any] = {
-        "value": value,
-        "measurand": measurand,
-        "context": context,
-        "location": _location(measurand),
-    }
+    """What is the default goes without saying: the outlet, and a multiplier of 0."""
+    said: dict[str, Any] = {"value": value, "measurand": measurand, "context": context}
     if phase is not None:
         said["phase"] = phase
+    if measurand == "SoC":
+        said["location"] = "EV"
     if word := unit(measurand):
-        said["unitOfMeasure"] = {"unit": word, "multiplier": 0}
+        said["unitOfMeasure"] = {"unit": word}
     if signed and measurand == REGISTER and phase is None:
         data, method, encoding, key = signed
         said["signedMeterValue"] = {
             "signedMeterData": data, "signingMethod": method, "encodingMethod": encoding, "publicKey": key,
         }  # fmt: skip
     return said
-
-
-def _location(measurand: str) -> str:
-    return "EV" if measurand == "SoC" else "Outlet"

@@ -41,25 +41,8 @@ class Trace:
         self._fd = -1
         self._size = 0
 
-    def sent(self, text: str) -> None:
-        """A frame of ours went out."""
-        self._note("out", "in", text)
-
-    def received(self, text: str) -> None:
-        """A frame of the CSMS came in."""
-        self._note("in", "out", text)
-
-    def entries(self, action: str | None = None) -> list[dict[str, Any]]:
-        """The frames kept, oldest first: at (UTC seconds or None), dir ("in" from the CSMS), action, ms, frame."""
-        return [_entry(*row) for row in self._ring if action in (None, row[2])]
-
-    def close(self) -> None:
-        """Closes the file; may be called twice."""
-        if self._fd >= 0:
-            posix.close(self._fd)
-            self._fd = -1
-
-    def _note(self, direction: str, other: str, text: str) -> None:
+    def note(self, direction: str, text: str) -> None:
+        """A frame of ours went "out", or one of the CSMS came "in"."""
         kind, id, action = _head(text)
         now = self._clock.now()
         ms = None
@@ -67,7 +50,7 @@ class Trace:
             while len(self._calls) >= OPEN_CALLS:
                 del self._calls[next(iter(self._calls))]
             self._calls[direction, id] = action, now
-        elif kind in "345" and (call := self._calls.pop((other, id), None)) is not None:
+        elif kind in "345" and (call := self._calls.pop(("in" if direction == "out" else "out", id), None)) is not None:
             action = call[0]
             ms = round((now - call[1]) * 1000, 1)
         if (HINTS[0] in text or HINTS[1] in text) and any(word in text for word in PASSWORDS):
@@ -82,6 +65,16 @@ class Trace:
             self._write(
                 jsontext.dumps(_entry(at, direction, action, ms, text)).encode("utf-8", "backslashreplace") + b"\n"
             )
+
+    def entries(self, action: str | None = None) -> list[dict[str, Any]]:
+        """The frames kept, oldest first: at (UTC seconds or None), dir ("in" from the CSMS), action, ms, frame."""
+        return [_entry(*row) for row in self._ring if action in (None, row[2])]
+
+    def close(self) -> None:
+        """Closes the file; may be called twice."""
+        if self._fd >= 0:
+            posix.close(self._fd)
+            self._fd = -1
 
     def _write(self, line: bytes) -> None:
         path = str(self._path)

@@ -101,17 +101,18 @@ class Journal:
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def write(self, event: Any = None, keep: dict[str, Any] | None = None, durable: bool = True) -> int | None:
-        """Appends an event, a change of the state (None forgets the key), or both at once; `keep` is copied.
+        """Appends an event, a change of the state (None forgets the key), or both at once.
 
-        Returns the number of the event, None without one. Durable: on the disk on return, with all before it; else it
-        survives a kill of the process at once and a power cut after `sync()`. Raises UsageError (too long, too many
-        keys), JsonError, StoreError (disk full or broken, journal full): nothing was written, and the journal goes on;
-        only a power cut before the next durable line may bring back what a broken disk refused.
+        `keep` is copied; the event is the journal's from here on and must not be changed any more. Returns its number,
+        None without one. Durable: on the disk on return, with all before it; else it survives a kill of the process at
+        once and a power cut after `sync()`. Raises UsageError (too long, too many keys), JsonError, StoreError (disk
+        full or broken, journal full): nothing was written, and the journal goes on; only a power cut before the next
+        durable line may bring back what a broken disk refused.
         """
         fields, keep = self._change(keep)
         if event is not None:
             seq = self.last_seq + 1
-            text, event = _checked(event)
+            text = _text(event)
             fields.append(f'"seq":{seq},"event":{text}')
             if self.bytes + len(fields[-1]) > 2 * self._limit_bytes:
                 raise StoreError(f"journal full: {self.bytes} bytes, {self.pending} events to deliver")
@@ -180,8 +181,8 @@ class Journal:
             return [], {}
         if len(self.state.keys() | keep.keys()) > KEYS:
             raise UsageError(f"journal: more than {KEYS} keys")
-        text, copy = _checked(keep)
-        return ['"keep":' + text], copy
+        text = _text(keep)
+        return ['"keep":' + text], loads_own(text)
 
     def _append(self, fields: list[str], durable: bool) -> None:
         """Writes one line, or nothing and raises StoreError."""
@@ -399,12 +400,12 @@ class Journal:
         self.pending = sum(count for _, count in earlier)
 
 
-def _checked(value: Any) -> tuple[str, Any]:
-    """The value as JSON, and what reading that gives. Raises UsageError, JsonError."""
+def _text(value: Any) -> str:
+    """The value as JSON. Raises UsageError, JsonError."""
     text = dumps(value)
     if len(text) > VALUE_CHARACTERS:
         raise UsageError(f"journal: a value of {len(text)} characters is longer than {VALUE_CHARACTERS}")
-    return text, loads_own(text)
+    return text
 
 
 def _apply(state: dict[str, Any], keep: dict[str, Any]) -> None:

@@ -32,12 +32,12 @@ def make(**settings: Any) -> tuple[Trace, Time, Log]:
 
 def test_answers_carry_their_action_and_latency_in_both_directions() -> None:
     kept, time, _ = make()
-    kept.sent('[2,"1","Heartbeat",{}]')
-    kept.received('[2, "1", "Reset", {"type":"Soft"}]')
+    kept.note("out", '[2,"1","Heartbeat",{}]')
+    kept.note("in", '[2, "1", "Reset", {"type":"Soft"}]')
     time.now += 0.25
-    kept.received('[3,"1",{"currentTime":"..."}]')
+    kept.note("in", '[3,"1",{"currentTime":"..."}]')
     time.now += 0.75
-    kept.sent('[4,"1","NotSupported","",{}]')
+    kept.note("out", '[4,"1","NotSupported","",{}]')
     rows = [(entry["dir"], entry["action"], entry["ms"]) for entry in kept.entries()]
     assert rows == [
         ("out", "Heartbeat", None),
@@ -52,7 +52,7 @@ def test_answers_carry_their_action_and_latency_in_both_directions() -> None:
 def test_the_ring_forgets_the_oldest_and_cuts_what_is_long() -> None:
     kept, _, _ = make(messages=2)
     for number in range(3):
-        kept.sent(f'[2,"{number}","Heartbeat",{{"x":"{"y" * 5000}"}}]')
+        kept.note("out", f'[2,"{number}","Heartbeat",{{"x":"{"y" * 5000}"}}]')
     assert [entry["frame"][:4] for entry in kept.entries()] == ['[2,"', '[2,"']
     assert [len(entry["frame"]) for entry in kept.entries()] == [trace.KEPT_CHARACTERS] * 2
 
@@ -60,25 +60,25 @@ def test_the_ring_forgets_the_oldest_and_cuts_what_is_long() -> None:
 def test_calls_that_are_never_answered_are_forgotten() -> None:
     kept, _, _ = make()
     for number in range(trace.OPEN_CALLS + 1):
-        kept.received(f'[2,"{number}","Reset",{{}}]')
-    kept.sent('[3,"0",{}]')
-    kept.sent('[3,"1",{}]')
+        kept.note("in", f'[2,"{number}","Reset",{{}}]')
+    kept.note("out", '[3,"0",{}]')
+    kept.note("out", '[3,"1",{}]')
     assert [entry["action"] for entry in kept.entries()][-2:] == ["?", "Reset"]
 
 
 def test_what_is_no_frame_is_shown_as_it_is() -> None:
     kept, _, _ = make()
     for text in ("", "{}", "[2", '["', "[3,5]", "[2,5,6]"):
-        kept.received(text)
+        kept.note("in", text)
     assert {entry["action"] for entry in kept.entries()} == {"?"}
 
 
 def test_user_and_password_of_an_address_are_masked(tmp_path: Path) -> None:
     """GetLog and UpdateFirmware bring them; PHP writes the slashes as it likes."""
     kept, _, _ = make(path=str(tmp_path / "trace"))
-    kept.received('[2,"1","GetDiagnostics",{"location":"ftp://someone:p@ss@host:21/a@b"}]')
-    kept.received('[2,"2","GetDiagnostics",{"location":"ftp:\\/\\/someone:p@ss@host\\/x"}]')
-    kept.received('[2,"3","X",{"a":"http://host/a@b","b":"me@example.com","c":"ws://u:p@h"}]')
+    kept.note("in", '[2,"1","GetDiagnostics",{"location":"ftp://someone:p@ss@host:21/a@b"}]')
+    kept.note("in", '[2,"2","GetDiagnostics",{"location":"ftp:\\/\\/someone:p@ss@host\\/x"}]')
+    kept.note("in", '[2,"3","X",{"a":"http://host/a@b","b":"me@example.com","c":"ws://u:p@h"}]')
     frames = [entry["frame"] for entry in kept.entries()]
     assert [json.loads(frame)[3] for frame in frames] == [
         {"location": "ftp://***@host:21/a@b"},
@@ -91,16 +91,18 @@ def test_user_and_password_of_an_address_are_masked(tmp_path: Path) -> None:
 
 def test_passwords_are_masked() -> None:
     kept, _, _ = make()
-    kept.received(
+    kept.note(
+        "in",
         '[2,"1","SetVariables",{"setVariableData":[{"attributeValue":"s3cret","component":{"name":"SecurityCtrlr"},'
         '"variable":{"name":"BasicAuthPassword"}},{"attributeValue":"300","component":{"name":"OCPPCommCtrlr"},'
-        '"variable":{"name":"HeartbeatInterval"}}]}]'
+        '"variable":{"name":"HeartbeatInterval"}}]}]',
     )
-    kept.received('[2,"2","ChangeConfiguration",{"key":"AuthorizationKey","value":"s3cret"}]')
-    kept.received(
-        '[2,"3","SetNetworkProfile",{"connectionData":{"basicAuthPassword":"s3cret","apn":{"apnPassword":"s3cret"}}}]'
+    kept.note("in", '[2,"2","ChangeConfiguration",{"key":"AuthorizationKey","value":"s3cret"}]')
+    kept.note(
+        "in",
+        '[2,"3","SetNetworkProfile",{"connectionData":{"basicAuthPassword":"s3cret","apn":{"apnPassword":"s3cret"}}}]',
     )
-    kept.received('[2,"4","ChangeConfiguration",{"key":"AuthorizationKey","value":"s3cret"}')
+    kept.note("in", '[2,"4","ChangeConfiguration",{"key":"AuthorizationKey","value":"s3cret"}')
     text = json.dumps(kept.entries())
     assert "s3cret" not in text and "300" in text and text.count(trace.MASK) >= 5
 
@@ -109,7 +111,7 @@ def test_followers_get_whole_frames() -> None:
     kept, _, _ = make(messages=1)
     seen: list[dict[str, Any]] = []
     kept.follow = seen.append
-    kept.sent(f'[2,"1","Heartbeat",{{"x":"{"y" * 5000}"}}]')
+    kept.note("out", f'[2,"1","Heartbeat",{{"x":"{"y" * 5000}"}}]')
     assert len(seen[0]["frame"]) > 5000
 
 
@@ -117,7 +119,7 @@ def test_the_file_is_json_lines_for_its_owner_and_rolls(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     kept, _, _ = make(path=str(path), limit_bytes=300)
     for number in range(4):
-        kept.sent(f'[2,"{number}","Heartbeat",{{}}]')
+        kept.note("out", f'[2,"{number}","Heartbeat",{{}}]')
     kept.close()
     entries = [
         json.loads(line) for name in ("t.jsonl.1", "t.jsonl") for line in (tmp_path / name).read_text().splitlines()
@@ -128,6 +130,6 @@ def test_the_file_is_json_lines_for_its_owner_and_rolls(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_is_given_up_with_a_word(tmp_path: Path) -> None:
     kept, _, log = make(path=str(tmp_path / "no" / "t.jsonl"))
-    kept.sent('[2,"1","Heartbeat",{}]')
-    kept.sent('[2,"2","Heartbeat",{}]')
+    kept.note("out", '[2,"1","Heartbeat",{}]')
+    kept.note("out", '[2,"2","Heartbeat",{}]')
     assert log.lines == ["the trace file is given up"] and len(kept.entries()) == 2

@@ -661,7 +661,6 @@ def test_an_event_that_nothing_waits_before_is_not_read_back() -> None:
         journal.write(event)
         fs.fault = lambda call, path: errno.EIO if call == "pread" else None
         assert journal.head() == (n, {"a": [1]})
-        assert journal.head()[1] is not event
         fs.fault = None
         journal.done(n)
     assert journal.head() is None

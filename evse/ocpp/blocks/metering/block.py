@@ -12,7 +12,7 @@ evenly spaced over the whole transaction (`meter_values.thin`, `Transaction.stri
 from __future__ import annotations
 
 from evse.ocpp import meter_values
-from evse.ocpp.meter_values import MEASURANDS, PHASES, REGISTER
+from evse.ocpp.meter_values import REGISTER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,15 +60,11 @@ class Block:
 
         A measurand may name a phase ("Voltage.L1-N"). `signed` adds the meter's signed form. [J01.FR.14, 1.6 §3.16.3]
         """
-        totals_only = self.ctx.model.boolean("SampledDataCtrlr", "RegisterValuesWithoutPhases")
-        taken = []
-        for name in measurands:
-            measurand, phase = _split(name)
-            for (known, known_phase), value in evse.values.items():
-                if known != measurand or (phase is not None and known_phase not in (phase, phase + "-N")):
-                    continue
-                if not (totals_only and known_phase is not None and known == REGISTER):
-                    taken.append((known, known_phase, value))
+        taken = [item for item in evse.values.items() if item[0][0] in measurands]
+        if any(name[-1:] in "123N" for name in measurands):
+            taken = [item for item in evse.values.items() if _asks(measurands, *item[0])]
+        if self.ctx.model.boolean("SampledDataCtrlr", "RegisterValuesWithoutPhases"):
+            taken = [item for item in taken if item[0][0] != REGISTER or item[0][1] is None]
         if not taken:
             return []
         return meter_values.pack(stamp, context, self._signed(evse) if signed else None, taken)
@@ -314,10 +310,6 @@ class Block:
             timer.cancel()
 
 
-def _split(name: str) -> tuple[str, str | None]:
-    """A configured measurand and its phase, None for all phases. [1.6 §9.1.17]"""
-    if name not in MEASURANDS:
-        head, _, tail = name.rpartition(".")
-        if tail in PHASES:
-            return head, tail
-    return name, None
+def _asks(names: list[str], measurand: str, phase: str | None) -> bool:
+    """Whether a list of measurands, some with a phase, asks for this one: "Voltage.L1" for L1-N, too. [1.6 §9.1.17]"""
+    return measurand in names or f"{measurand}.{phase}" in names or f"{measurand}.{phase}".removesuffix("-N") in names

@@ -135,9 +135,8 @@ class Events:
 
 def _phases(evse: Evse) -> int | None:
     """How many phases carry current, None where the meter does not say. [E02.FR.18]"""
-    currents = [
-        value
-        for (measurand, phase), value in evse.values.items()
-        if measurand == "Current.Import" and phase in ("L1", "L2", "L3")
-    ]
-    return sum(value >= 0.5 for value in currents) or None
+    values = evse.values
+    count = 0
+    for phase in ("L1", "L2", "L3"):
+        count += values.get(("Current.Import", phase), 0) >= 0.5
+    return count or None
