@@ -17,36 +17,50 @@ if TYPE_CHECKING:
     Done = Callable[[dict[str, Any] | None, CsmsError | None], Any]
     News = Callable[[dict[str, Any]], Any]
 
-# Jobs under way; one more is refused.
-AT_ONCE = 8
+# Jobs under way, and jobs that wait until one of these ends; one more is refused.
+AT_ONCE, WAITING = 8, 24
 
 
 class Jobs:
-    """The jobs under way, by number."""
+    """The jobs by number, and those of them that wait their turn."""
 
-    __slots__ = ("_engine", "_last", "_open")
+    __slots__ = ("_engine", "_last", "_open", "_waiting")
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
         self._last = 0
         self._open: dict[int, tuple[Done, News | None]] = {}
+        self._waiting: list[tuple[int, str, dict[str, Any], float]] = []
 
     def start(self, name: str, request: dict[str, Any], done: Done, news: News | None, within_s: float) -> int | None:
-        """Number of the new job; None, and `done` with an error at the engine's next timer, if there are too many."""
+        """Number of the new job; None, and `done` with an error at the engine's next timer, if there are too many.
+
+        `within_s` counts from its turn.
+        """
         engine = self._engine
-        if len(self._open) >= AT_ONCE:
-            error = CsmsError("Busy", f"{name}: {AT_ONCE} jobs are under way")
+        if len(self._waiting) >= WAITING:
+            error = CsmsError("Busy", f"{name}: {AT_ONCE} jobs are under way, {WAITING} wait")
             engine.timers.at(engine.clock.now(), done, None, error)
             return None
         self._last += 1
         self._open[self._last] = (done, news)
-        engine.effect("job", self._last, name, request, within_s)
+        self._waiting.append((self._last, name, request, within_s))
+        self._next()
         return self._last
+
+    def _next(self) -> None:
+        while self._waiting and len(self._open) - len(self._waiting) < AT_ONCE:
+            self._engine.effect("job", *self._waiting.pop(0))
 
     def stop(self, number: int | None) -> None:
         """Ends a job; its `done` is not called. Nothing happens to one that has ended."""
-        if number is not None and self._open.pop(number, None) is not None:
+        if number is None or self._open.pop(number, None) is None:
+            return
+        waiting = [job for job in self._waiting if job[0] != number]
+        if len(waiting) == len(self._waiting):
             self._engine.effect("job_stop", number)
+        self._waiting = waiting
+        self._next()
 
     def said(self, number: int, news: dict[str, Any]) -> None:
         """What a job tells under way; nobody hears one that was stopped."""
@@ -57,5 +71,6 @@ class Jobs:
     def ended(self, number: int, answer: dict[str, Any] | None, error: CsmsError | None) -> None:
         """The answer of a job, or why there is none."""
         done, _ = self._open.pop(number, (None, None))
+        self._next()
         if done is not None:
             done(answer, error)

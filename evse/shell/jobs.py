@@ -3,13 +3,15 @@
     child's stdin     {"request": {...}, "places": {...}}
     child's stdout    {"news": {...}} any number of times, then {"answer": {...}} or {"error": [code, text]}
 
-A child that is late, or says more than it may, is killed. Its stderr is the station's.
+A child that is late, or says more than it may, is killed. Its stderr is the station's. Nobody waits for one to die:
+the kernel may hold it until a disk or a server answers.
 """
 
 from __future__ import annotations
 
 import posix
 import sys
+from time import monotonic, sleep
 
 from evse.errors import CsmsError
 from evse.jsontext import dumps, loads
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 SAYS_BYTES = 4 << 20
 READ_BYTES = 65536
 SIGKILL, SIGPIPE = 9, 13
+# Whether a killed child is dead is seen at once, after 10 ms, twice that and so on, in the end once a minute; the log
+# hears of one that takes long. The end of the station waits for a second.
+SOON_S, LONG_S, MOST_S = 0.01, 10.0, 60.0
+CLOSE_WITHIN_S = 1.0
 _CODE = "import sys; sys.path[:] = sys.argv[2].split(':'); from evse.shell.children.main import main; main(sys.argv[1])"
 
 
@@ -50,7 +56,7 @@ class Children:
     ended    ended(number, answer, error), exactly once for each child that was not stopped
     """
 
-    __slots__ = ("_loop", "_log", "_places", "_said", "_ended", "_children")
+    __slots__ = ("_loop", "_log", "_places", "_said", "_ended", "_children", "_dying", "_burial")
 
     def __init__(
         self,
@@ -66,6 +72,8 @@ class Children:
         self._said = said
         self._ended = ended
         self._children: dict[int, _Child] = {}
+        self._dying: list[int] = []
+        self._burial: Any = None
 
     def start(self, number: int, name: str, request: dict[str, Any], within_s: float) -> None:
         """Starts the job `name` of evse/shell/children; killed after `within_s` seconds."""
@@ -88,6 +96,12 @@ class Children:
         """Kills all."""
         for number in list(self._children):
             self.stop(number)
+        until = monotonic() + CLOSE_WITHIN_S
+        while self._dying and monotonic() < until:
+            sleep(SOON_S)
+            self._bury()
+        if self._burial is not None:
+            self._burial.cancel()
 
     def _spawn(self, name: str, request: dict[str, Any]) -> _Child:
         # Byte code beside the sources is there for the flags of the daemon, or for none.
@@ -163,4 +177,17 @@ class Children:
         if child.timer is not None:
             child.timer.cancel()
         posix.kill(child.pid, SIGKILL)
-        posix.waitpid(child.pid, 0)
+        self._dying.append(child.pid)
+        self._bury()
+
+    def _bury(self, wait_s: float = SOON_S) -> None:
+        """Takes the dead off the kernel's list, and looks again later for those that are not dead yet."""
+        if self._burial is not None:
+            self._burial.cancel()
+            self._burial = None
+        self._dying = [pid for pid in self._dying if not posix.waitpid(pid, posix.WNOHANG)[0]]
+        if not self._dying:
+            return
+        if wait_s / 2 < LONG_S <= wait_s:
+            self._log.error("a child process was killed and does not end", pids=self._dying)
+        self._burial = self._loop.call_later(wait_s, self._bury, min(2 * wait_s, MOST_S))

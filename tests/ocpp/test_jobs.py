@@ -1,11 +1,11 @@
-"""Jobs that blocks give away: each ends once, a stopped one never, too many are refused."""
+"""Jobs that blocks give away: each ends once, a stopped one never; too many wait, far too many are refused."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from evse.errors import CsmsError
-from evse.ocpp.jobs import AT_ONCE
+from evse.ocpp.jobs import AT_ONCE, WAITING
 from tests.support.bench import Bench
 
 
@@ -55,12 +55,30 @@ def test_nothing_is_heard_of_a_stopped_job() -> None:
     assert ends.seen == []
 
 
-def test_too_many_jobs_are_refused_later() -> None:
+def test_a_job_too_many_waits_its_turn() -> None:
+    bench, ends = Bench(), Ends()
+    first = [bench.engine.job("echo", {}, Ends()) for _ in range(AT_ONCE)]
+    waits = [bench.engine.job(name, {}, ends, within_s=7.0) for name in ("a", "b", "c", "d")]
+    assert [job[1] for job in jobs(bench)] == first
+    bench.engine.stop_job(waits[1])  # it never began: nothing is to be ended
+    assert jobs(bench) == []
+    bench.engine.job_ended(first[3], {}, None)
+    assert jobs(bench) == [("job", waits[0], "a", {}, 7.0)]
+    bench.engine.stop_job(first[0])
+    assert jobs(bench) == [("job_stop", first[0]), ("job", waits[2], "c", {}, 7.0)]
+    for number in (waits[2], waits[0]):
+        bench.engine.job_ended(number, {"n": number}, None)
+    assert ends.seen == [({"n": waits[2]}, None), ({"n": waits[0]}, None)]
+    assert [job[1] for job in jobs(bench)] == [waits[3]]
+
+
+def test_too_many_waiting_jobs_are_refused_later() -> None:
     """Never inside the call that asks: the block has not yet noted what it waits for."""
     bench, ends = Bench(), Ends()
-    numbers = [bench.engine.job("echo", {}, Ends()) for _ in range(AT_ONCE)]
+    numbers = [bench.engine.job("echo", {}, Ends()) for _ in range(AT_ONCE + WAITING)]
     assert None not in numbers
     assert bench.engine.job("echo", {}, ends) is None
     assert ends.seen == []
     bench.engine.run_timers()
     assert ends.seen == [(None, "Busy")]
+    assert len(jobs(bench)) == AT_ONCE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posix
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -119,6 +120,53 @@ def test_a_late_child_is_killed(loop: FakeLoop, heard: Heard, children: Children
     loop.advance(30)
     loop.settle()
     assert heard.ends == [(1, None, ("Timeout", "Timeout: hang: not done within 30 s"))]
+
+
+class Stuck:
+    """posix.waitpid of a process in the kernel, which a signal does not end before the kernel lets it go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.holds = True
+        self.asked = 0
+        self._waitpid = posix.waitpid
+        monkeypatch.setattr(posix, "waitpid", self)
+
+    def __call__(self, pid: int, options: int) -> tuple[int, int]:
+        assert options == posix.WNOHANG
+        self.asked += 1
+        return (0, 0) if self.holds else self._waitpid(pid, 0)
+
+
+def test_a_child_that_does_not_die_holds_up_nobody(
+    loop: FakeLoop, heard: Heard, children: Children, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stuck = Stuck(monkeypatch)
+    children.start(1, "echo", {}, 60)
+    loop.until(lambda: heard.ends)
+    children.start(2, "hang", {}, 60)
+    children.stop(2)
+    loop.advance(600)
+    assert stuck.asked < 60  # ever more seldom
+    assert capfd.readouterr().err.count("does not end") == 1
+    stuck.holds = False
+    loop.advance(60)
+    with pytest.raises(ChildProcessError):
+        stuck(-1, posix.WNOHANG)
+    asked = stuck.asked
+    loop.advance(600)
+    assert stuck.asked == asked
+
+
+def test_the_end_of_the_station_waits_for_no_stuck_child(
+    loop: FakeLoop, heard: Heard, children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = Stuck(monkeypatch)
+    monkeypatch.setattr("evse.shell.jobs.CLOSE_WITHIN_S", 0.05)
+    children.start(1, "hang", {}, 60)
+    children.close()
+    assert stuck.asked > 1
+    stuck.holds = False
+    children.close()
 
 
 def test_nothing_is_heard_of_a_job_that_was_stopped(loop: FakeLoop, heard: Heard, children: Children) -> None:

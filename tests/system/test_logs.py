@@ -129,6 +129,7 @@ def peak_kib(state: Path, files: HttpFiles, parts: int) -> int:
         return bool(ends)
 
     loop.until(ended, 30)
+    children.close()
     loop.close()
     ((_, answer, error),) = ends
     assert error is None, error

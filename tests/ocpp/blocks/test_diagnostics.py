@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from evse.errors import CsmsError
+from evse.ocpp.jobs import AT_ONCE, WAITING
 from tests.support.bench import Bench, versions, versions2
 
 URL = "https://files.example/logs/"
@@ -244,7 +245,7 @@ def test_names_of_files_are_plain() -> None:
 
 def test_too_many_children_are_a_failure() -> None:
     station = bench()
-    for _ in range(8):
+    for _ in range(AT_ONCE + WAITING):
         station.engine.job("hang", {}, lambda *_: None)
     assert get_log(station)["status"] == "Accepted"
     assert told(station)["status"] == "Uploading"

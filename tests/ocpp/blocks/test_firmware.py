@@ -8,6 +8,7 @@ import pytest
 
 from evse.clock import timestamp
 from evse.errors import CsmsError
+from evse.ocpp.jobs import AT_ONCE
 from tests.support.bench import Bench, versions, versions2
 
 UPDATES = {
@@ -264,6 +265,22 @@ def test_an_installer_that_needs_no_restart(version: str) -> None:
     assert update.said()[-3:] == ["Installing", "Installed", "FirmwareUpdated"]
     assert not update.bench.take_effects("reboot")
     assert update.statuses() == {"Available"}
+
+
+@versions
+def test_a_step_waits_its_turn_where_other_jobs_are_under_way(version: str) -> None:
+    update = Update(version)
+    update.begin()
+    engine, room = update.bench.engine, update.job("firmware_room")[1]
+    others = [engine.job("certificates", {}, lambda *_: None) for _ in range(AT_ONCE)]
+    engine.job_ended(room, {"bytes": 10_000}, None)
+    assert update.said() == ["Downloading"]
+    update.bench.advance(HOUR)
+    assert {job[2] for job in update.bench.take_effects("job")} == {"certificates"}
+    engine.job_ended(others[0], {}, None)
+    update.bench.advance(0)
+    update.done("download", {"path": "/state/image", "bytes": 999, "sha256": SHA})
+    assert "Downloaded" in update.said()
 
 
 # -- times ---------------------------------------------------------------------------------------------------------
