@@ -61,7 +61,7 @@ def measure() -> dict[str, tuple[int, int]]:
             machine.wait_for("measured", limit_s=900)
             return {name: (idle, session) for name, idle, session in machine.told("ram")}
         finally:
-            machine.cut()
+            machine.close()
             central.close()
             secure.close()
 

@@ -1,9 +1,10 @@
 """Runs in the emulated machine (tests/support/armmachine.py): does what its argument says, tells in JSON lines.
 
 boot    waits until the CSMS accepts, kills the station, waits until it is there again
-charge  one session after the other, until the power goes
+charge  one session after the other, with or without a CSMS, until the power goes
 drain   waits until nothing is left to be told
 ram     private memory of a station standalone, over ws and over wss, idle and in a session
+systemd stops the daemon's process, waits for two resets and a reboot; after that one tells what there is again
 """
 
 import json
@@ -15,6 +16,7 @@ import sys
 import time
 
 SOCKET = "/run/evse/control.sock"
+MARK = "/var/lib/agent-waits-for-a-reboot"
 
 
 def tell(*words):
@@ -68,9 +70,21 @@ def accepted(path=SOCKET):
     return status and status.get("registration") == "Accepted"
 
 
+def mounted(path):
+    """Device and type of the file system that was mounted there last."""
+    with open("/proc/mounts") as file:
+        rows = [line.split() for line in file]
+    return [(row[0], row[2]) for row in rows if row[1] == path][-1:]
+
+
+def evse():
+    return ask("status")["evses"][0]
+
+
 def boot():
     until(accepted)
     tell("booted", uptime())
+    tell("state", mounted("/var/lib/evse"), sorted(os.listdir("/var/lib/evse/journal")))
     with open(f"/proc/{daemon()}/status") as file:
         tell("account", [line.split()[1:] for line in file if line.startswith(("Uid", "Groups"))])
     first = daemon()
@@ -81,22 +95,23 @@ def boot():
 
 
 def charge():
-    until(accepted)
-    tell("booted", uptime())
+    until(lambda: (ask("status") or {}).get("ready"))
+    tell("ready", uptime())
     while True:
-        ask("plug", evse=1)
-        ask("swipe", token="CARD0001")
-        until(lambda: ask("status")["evses"][0]["charging_state"] == "Charging")
-        tell("session", ask("status")["evses"][0]["transaction"])
+        until(lambda: evse()["transaction"] is None)  # what the power cut interrupted is over first
+        before_wh = evse()["register_wh"]
+        transaction = begin()
+        tell("session", transaction)
         time.sleep(4)
         ask("unplug", evse=1)
-        until(lambda: ask("status")["evses"][0]["transaction"] is None)
+        until(lambda: evse()["transaction"] is None)
+        tell("ended", transaction, before_wh, evse()["register_wh"])
 
 
 def drain():
     until(accepted)
     tell("left", ask("status")["queued"])
-    until(lambda: ask("status")["queued"] == 0 and ask("status")["evses"][0]["transaction"] is None)
+    until(lambda: ask("status")["queued"] == 0 and evse()["transaction"] is None)
     tell("drained", 0)
     subprocess.run(["/etc/init.d/evse", "stop"])
 
@@ -128,5 +143,64 @@ def ram():
     tell("measured", 0)
 
 
+def output(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() + done.stderr.strip()
+
+
+def unit(*names):
+    shown = output("systemctl", "show", "evse", "--property", ",".join(names))
+    return dict(line.split("=", 1) for line in shown.splitlines())
+
+
+def begin():
+    """A session; returns its transaction."""
+    ask("plug", evse=1)
+    ask("swipe", token="CARD0001")
+    until(lambda: evse()["charging_state"] == "Charging")
+    return evse()["transaction"]
+
+
+def another(pid):
+    """Waits until another process than `pid` is the unit's, and the CSMS has accepted it."""
+    until(lambda: unit("MainPID")["MainPID"] not in ("0", str(pid)) and accepted())
+
+
+def systemd():
+    until(accepted)
+    tell("booted", uptime(), os.path.exists(MARK))
+    if os.path.exists(MARK):
+        return
+    tell("unit", unit("Type", "NotifyAccess", "ActiveState", "SubState", "User", "WatchdogUSec", "StatusText"))
+    until(lambda: subprocess.run(["systemd-analyze", "time"], capture_output=True).returncode == 0)
+    tell("analyze", output("systemd-analyze", "time"))
+    tell("blame", output("systemd-analyze", "blame", "--no-pager").splitlines()[:6])
+    tell("exposure", output("systemd-analyze", "security", "--no-pager", "evse.service").splitlines()[-1])
+
+    pid = int(unit("MainPID")["MainPID"])
+    tell("session", begin())
+    os.kill(pid, signal.SIGSTOP)
+    stopped = time.monotonic()
+    until(lambda: not os.path.exists(f"/proc/{pid}"))
+    killed_s = time.monotonic() - stopped
+    another(pid)
+    journal = output("journalctl", "--no-pager", "-q", "-u", "evse", "-o", "cat")
+    reason = [line for line in journal.splitlines() if "atchdog" in line or "Failed with" in line]
+    tell("bitten", killed_s, time.monotonic() - stopped, unit("NRestarts", "ExecStopPost"), reason)
+
+    for kind in ("Immediate", "OnIdle"):
+        pid = int(unit("MainPID")["MainPID"])
+        tell("charging", kind, begin())
+        time.sleep(15)  # meanwhile the CSMS asks for a reset
+        if kind == "OnIdle":
+            tell("still", unit("MainPID")["MainPID"] == str(pid), evse()["charging_state"])
+            ask("unplug", evse=1)
+        another(pid)
+        tell("reset", kind, unit("NRestarts"), open("/proc/sys/kernel/random/boot_id").read().strip())
+    with open(MARK, "w"):
+        tell("update", uptime())
+    signal.pause()
+
+
 if __name__ == "__main__":
-    {"boot": boot, "charge": charge, "drain": drain, "ram": ram}[sys.argv[1]]()
+    {"boot": boot, "charge": charge, "drain": drain, "ram": ram, "systemd": systemd}[sys.argv[1]]()

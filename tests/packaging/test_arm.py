@@ -1,6 +1,6 @@
 """The Debian package on ARM, by qemu-user: 64-bit, 32-bit, and the ARM9 of an i.MX28. Runs where EVSE_ARM is set.
 
-Fetches 60 MB an architecture once; half a minute to two minutes each.
+Then what is missing is a failure. Fetches 60 MB an architecture once; half a minute to two minutes each.
 """
 
 from __future__ import annotations
@@ -26,10 +26,7 @@ CSR = (
 def root(request: pytest.FixtureRequest) -> Path:
     if not os.environ.get("EVSE_ARM"):
         pytest.skip("EVSE_ARM is not set")
-    try:
-        return armroot.build(request.param)
-    except OSError as error:
-        pytest.skip(str(error))
+    return armroot.build(request.param)
 
 
 def test_a_whole_session(root: Path) -> None:

@@ -11,9 +11,9 @@ qemu-system-arm, and to be run by the Python version of Debian 12 (3.11). Raises
 
 from __future__ import annotations
 
-import json
 import lzma
 import os
+import random
 import re
 import shutil
 import stat
@@ -21,14 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tests.support import devicetree
 from tests.support.armroot import cache
+from tests.support.emulator import Emulator
 from tests.support.station import ROOT
 from tests.support.tarragon import Ramdisk
+from tests.support.volatiledisk import VolatileDisk
 
 SUITE = "bookworm"
 KERNEL = devicetree.PACKAGES["armhf"]
@@ -91,7 +91,7 @@ def build() -> Path:
         package = devicetree.archives("armhf", [KERNEL], work / "packages")[KERNEL]
         subprocess.run(["dpkg-deb", "-x", package, work / "kernel"], check=True)
         shutil.copy(next((work / "kernel" / "boot").glob("vmlinuz-*")), made / "vmlinuz")
-        _modules(work / "kernel", made / "modules")
+        modules(work / "kernel", made / "modules", MODULES)
         made.rename(directory)
     finally:
         shutil.rmtree(work)
@@ -102,8 +102,8 @@ def which(tool: str) -> str | None:
     return shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
 
 
-def _modules(kernel: Path, target: Path) -> None:
-    """Copies the modules and what they need, and writes the order in which they load."""
+def modules(kernel: Path, target: Path, names: tuple[str, ...]) -> None:
+    """Copies modules of an unpacked kernel and what they need, and writes the order in which they load."""
     paths = {path.name.partition(".")[0].replace("-", "_"): path for path in kernel.glob("**/kernel/**/*.ko.xz")}
     order: list[str] = []
 
@@ -119,72 +119,47 @@ def _modules(kernel: Path, target: Path) -> None:
         (target / f"{name}.ko").write_bytes(content)
         order.append(name)
 
-    for name in MODULES:
+    for name in names:
         add(name)
     (target / "order").write_text("\n".join(order) + "\n")
 
 
-class Machine:
-    """One machine with its disk; `lines` is what the agent told, as [word, ...], since the last start."""
+class Machine(Emulator):
+    """One machine with its disk, whose write cache `chance` spoils at a cut; see VolatileDisk."""
 
-    def __init__(self, image: Path, scratch: Path, station_file: str, files: dict[str, bytes] | None = None) -> None:
+    def __init__(
+        self, image: Path, scratch: Path, station_file: str, files: dict[str, bytes] | None = None,
+        chance: random.Random | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(scratch / "console")
         self._image = image
-        self._console = scratch / "console"
-        self._disk = scratch / "data.img"
+        self._socket = scratch / "disk"
         self._initrd = scratch / "initrd"
-        self._process: subprocess.Popen[bytes] | None = None
-        self.started = 0.0
-        with self._disk.open("wb") as file:
+        data = scratch / "data.img"
+        with data.open("wb") as file:
             file.truncate(DATA_BYTES)
-        command = [str(which("mke2fs")), "-q", "-t", "ext4", "-L", "data", str(self._disk)]
+        command = [str(which("mke2fs")), "-q", "-t", "ext4", "-L", "data", str(data)]
         subprocess.run(command, check=True, capture_output=True)
+        self.disk = VolatileDisk(data, self._socket, chance or random.Random(0))
         self._initrd.write_bytes(_ramdisk(image, scratch, station_file, files or {}))
 
     def start(self, mode: str) -> None:
         """Power on."""
-        self._console.write_bytes(b"")
-        command = ["qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a7", "-m", "512M", "-nographic"]
-        command += ["-kernel", str(self._image / "vmlinuz"), "-initrd", str(self._initrd), "-no-reboot"]
+        command = ["qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a7", "-m", "512M", "-no-reboot"]
+        command += ["-kernel", str(self._image / "vmlinuz"), "-initrd", str(self._initrd)]
         options = f"console=ttyAMA0 rdinit=/init quiet panic=-1 evse.mode={mode} evse.utc={int(time.time())}"
-        command += ["-append", options, "-monitor", "none", "-serial", f"file:{self._console}"]
-        command += ["-drive", f"if=none,id=data,format=raw,file={self._disk}"]
+        command += ["-append", options, "-drive", f"if=none,id=data,format=raw,file=nbd:unix:{self._socket}"]
         command += ["-device", "virtio-blk-device,drive=data"]
-        command += ["-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"]
-        self.started = time.monotonic()
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self.run(*command, "-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net")
 
-    def console(self) -> str:
-        return self._console.read_text(errors="replace").replace("\r", "")
+    def cut(self) -> str:
+        """The power goes, and with it what the disk had not written yet; returns what became of that."""
+        return self.disk.cut() if self.kill() else "off"
 
-    def told(self, word: str) -> list[list[Any]]:
-        """All that the agent told under this word."""
-        rows = [json.loads(line) for line in self.console().splitlines() if line.startswith('["') and line[-1] == "]"]
-        return [row[1:] for row in rows if row[0] == word]
-
-    def wait_for(self, word: str, count: int = 1, limit_s: float = 240) -> list[Any]:
-        """The latest of what the agent told, when it did so `count` times."""
-        self.wait(lambda: len(self.told(word)) >= count, f"{word} {count}", limit_s)
-        return self.told(word)[-1]
-
-    def wait(self, condition: Callable[[], Any], what: str, limit_s: float) -> None:
-        end = time.monotonic() + limit_s
-        while not condition():
-            alive = self._process is not None and self._process.poll() is None
-            assert alive and time.monotonic() < end, f"{what} in vain\n{self.console()[-4000:]}"
-            time.sleep(0.1)
-
-    def ended(self, limit_s: float = 120) -> None:
-        """Waits for the machine to switch itself off."""
-        assert self._process is not None
-        self._process.wait(limit_s)
-        self._process = None
-
-    def cut(self) -> None:
-        """The power goes."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+    def close(self) -> None:
+        """Ends the machine and its disk."""
+        self.cut()
+        self.disk.close()
 
 
 def _ramdisk(image: Path, scratch: Path, station_file: str, files: dict[str, bytes]) -> bytes:

@@ -3,8 +3,9 @@
     root = build("armhf")                   about ten seconds and 60 MB; kept beside the device trees
     done = run(root, "evse", "demo")        as in a chroot on such a machine
 
-Needs root, mmdebstrap, qemu-user-static, and the kernel's binfmt_misc with qemu registered. Raises OSError with what is
-missing. An emulated program is ten to twenty times slower, and its process holds the emulator's memory as well.
+Needs root, mmdebstrap and qemu-user-static, which is registered with the kernel's binfmt_misc where it is not yet.
+Raises OSError with what is missing. An emulated program is ten to twenty times slower, and its process holds the
+emulator's memory as well.
 """
 
 from __future__ import annotations
@@ -32,26 +33,42 @@ def cache() -> Path:
 
 def build(architecture: str) -> Path:
     """A root with the program installed as of now."""
-    missing = [tool for tool in ("mmdebstrap", "dpkg-deb") if shutil.which(tool) is None]
-    if missing or os.geteuid():
-        raise OSError(f"needs root and {', '.join(missing) or 'nothing else'}")
-    if not Path("/proc/sys/fs/binfmt_misc", BINFMT[architecture]).exists():
-        raise OSError(f"{BINFMT[architecture]} is not registered in /proc/sys/fs/binfmt_misc (qemu-user-static)")
     root = cache() / f"{SUITE}-{architecture}"
     if not root.exists():
         root.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=root.parent))
-        source = f"deb http://deb.debian.org/debian {SUITE} main"
-        command = ["mmdebstrap", "--mode=root", "--variant=extract", f"--architectures={architecture}"]
-        command += [f"--include={','.join(PACKAGES)}", SUITE, str(work / "root"), source]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-        if done.returncode:
+        try:
+            fetch(architecture, PACKAGES, work / "root")
+            (work / "root").rename(root)
+        finally:
             shutil.rmtree(work)
-            raise OSError(f"mmdebstrap: {done.stderr.strip()[-300:]}")
-        (work / "root").rename(root)
-        shutil.rmtree(work)
     install(root)
     return root
+
+
+def fetch(architecture: str, packages: tuple[str, ...], root: Path) -> None:
+    """Unpacks packages of Debian and what they depend on; no script of theirs runs."""
+    missing = [tool for tool in ("mmdebstrap", "dpkg-deb") if shutil.which(tool) is None]
+    if missing or os.geteuid():
+        raise OSError(f"needs root and {', '.join(missing) or 'nothing else'}")
+    source = f"deb http://deb.debian.org/debian {SUITE} main"
+    command = ["mmdebstrap", "--mode=root", "--variant=extract", f"--architectures={architecture}"]
+    command += [f"--include={','.join(packages)}", SUITE, str(root), source]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        raise OSError(f"mmdebstrap: {done.stderr.strip()[-300:]}")
+
+
+def register(name: str) -> None:
+    """Tells the kernel which emulator runs the programs of an architecture, as systemd-binfmt does at a start."""
+    formats, line = Path("/proc/sys/fs/binfmt_misc"), Path("/usr/lib/binfmt.d", f"{name}.conf")
+    if not (formats / "register").exists():
+        subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", formats], check=False, capture_output=True)
+    if (formats / name).exists():
+        return
+    if not (formats / "register").exists() or not line.exists():
+        raise OSError(f"needs the kernel's binfmt_misc and {line} (qemu-user-static)")
+    (formats / "register").write_text(line.read_text().strip())
 
 
 def install(root: Path) -> None:
@@ -74,6 +91,7 @@ def install(root: Path) -> None:
 def run(root: Path, *command: str, limit_s: float = 600) -> subprocess.CompletedProcess[str]:
     """Runs a command in the root, with /proc and the device nodes that a program needs."""
     architecture = root.name.rpartition("-")[2]
+    register(BINFMT[architecture])
     mounts = "mount -t proc proc proc && mount -t devtmpfs dev dev && mount -t tmpfs tmp tmp && mount -t tmpfs run run"
     script = f'cd "$0" && {mounts} && exec chroot . "$@"'
     environment = {
