@@ -25,7 +25,7 @@ from hal.gpio import Gpio
 from hal.interfaces import HalError
 from hal.kernel import Kernel
 from hal.rapi import frame
-from hal.serialport import open_port
+from hal.serialport import close_port, open_port
 
 Table = dict[str, Any]
 SIMULATED = "simulated-ac-1"
@@ -85,7 +85,7 @@ def _sleep(port: Table) -> None:
         os.write(fd, b"\r" + frame("FS"))
         termios.tcdrain(fd)
     finally:
-        os.close(fd)
+        close_port(fd)
 
 
 if __name__ == "__main__":

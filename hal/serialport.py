@@ -76,6 +76,16 @@ def open_port(settings: Table) -> int:
     return fd
 
 
+def close_port(fd: int) -> None:
+    """Gives the tty back: without a word it stays barred as long as any program, a getty of root's say, has it open."""
+    try:
+        fcntl.ioctl(fd, termios.TIOCNXCL)
+    except OSError:  # the device is gone
+        posix.close(fd)
+        return
+    posix.close(fd)
+
+
 def character_s(settings: Table) -> float:
     """Seconds that one character takes on the line."""
     bits = 1 + settings.get("data_bits", 8) + (settings.get("parity", "N") != "N") + settings.get("stop_bits", 1)
@@ -254,7 +264,7 @@ class SerialPort:
         if self.fd >= 0:
             self._drop_unsent()
             self._loop.remove_reader(self.fd)
-            posix.close(self.fd)
+            close_port(self.fd)
             self.fd = -1
 
     def _gone(self) -> str:

@@ -17,6 +17,7 @@ from evse.check import run_check
 from evse.clock import timestamp
 from evse.shell.loop import Loop
 from tests.support.certificates import Certificate
+from tests.support.localhost import needs_localhost
 from tests.support.server import Peer, Server
 
 
@@ -140,6 +141,7 @@ def test_identity_missing() -> None:
     assert code == 2 and steps(result) == "settings-" and "identity is missing" in result["advice"]
 
 
+@needs_localhost
 def test_localhost_and_refused_port() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

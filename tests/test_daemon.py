@@ -18,6 +18,7 @@ from evse.shell.log import Log
 from evse.store.documents import Documents
 from tests.support.certificates import Certificate
 from tests.support.csms import CsmsThread
+from tests.support.localhost import needs_localhost
 from tests.support.station import ROOT, Refused, Station
 
 FORBIDDEN = (
@@ -83,6 +84,7 @@ def forbidden(modules: list[str]) -> list[str]:
     return [name for name in modules if name in FORBIDDEN or name.partition(".")[0] in FORBIDDEN]
 
 
+@needs_localhost
 def test_over_tls_with_password_nothing_forbidden_is_loaded_either(tmp_path: Path) -> None:
     root = Certificate("Root", ca=True)
     ca, _ = root.write(tmp_path, "root")

@@ -180,7 +180,9 @@ class TlsChannel(Channel):
         code = getattr(problem, "verify_code", None)
         if code is not None:
             return ChannelError(VERIFY_CODES.get(code, "cert_invalid"), problem.verify_message)  # type: ignore[attr-defined]
-        if isinstance(problem, self._module.SSLEOFError) or not isinstance(problem, self._module.SSLError):
+        # Debian 12's Python says of an end during the handshake that there was a goodbye.
+        ended = isinstance(problem, (self._module.SSLEOFError, self._module.SSLZeroReturnError))
+        if ended or not isinstance(problem, self._module.SSLError):
             return ChannelError("lost" if self._ready else "tls_eof", problem.strerror or str(problem))
         text = str(problem.args[-1])
         words = text.lower().replace("_", " ")

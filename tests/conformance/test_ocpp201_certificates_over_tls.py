@@ -81,7 +81,7 @@ class World:
     def ask(self, action: str, **payload: Any) -> dict[str, Any]:
         before = time.monotonic()
         answer = self.csms.call(IDENTITY, action, payload)
-        assert time.monotonic() - before < 5
+        assert time.monotonic() - before < 20  # of a busy machine
         return answer
 
     def booted(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
@@ -14,8 +15,10 @@ import serial
 
 from hal import serialport
 from hal.interfaces import HalError
-from hal.serialport import SerialPort, character_s, open_port
+from hal.serialport import SerialPort, character_s, close_port, open_port
 from tests.support.fakeloop import FakeLoop
+
+TIOCGEXCL = 0x80045440
 
 
 class Line:
@@ -124,9 +127,20 @@ def test_second_owner_is_refused(line: Line) -> None:
         open_port({"device": line.device})
     with pytest.raises(serial.SerialException):
         serial.Serial(line.device, exclusive=True)
-    os.close(fd)
+    close_port(fd)
     with serial.Serial(line.device, exclusive=True), pytest.raises(HalError, match="in use by another program"):
         open_port({"device": line.device})
+
+
+def test_a_port_that_was_given_back_is_barred_to_nobody(line: Line) -> None:
+    """Though another program has it open, whose account may be root's: only for root does the bar not count."""
+    other = os.open(line.device, os.O_RDWR | os.O_NOCTTY)
+    barred = bytearray(4)
+    fd = open_port({"device": line.device})
+    assert fcntl.ioctl(other, TIOCGEXCL, barred) == 0 and any(barred)
+    close_port(fd)
+    assert fcntl.ioctl(other, TIOCGEXCL, barred) == 0 and not any(barred)
+    os.close(other)
 
 
 @pytest.mark.parametrize(

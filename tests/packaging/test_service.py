@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -125,12 +126,21 @@ class Supervised:
         self.process = subprocess.Popen([SERVICE / "evse-supervise"], env=environment, stderr=subprocess.PIPE)
         self.syslog = directory / "syslog"
 
+    def children(self) -> list[int]:
+        """Python processes that the supervisor started."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                name, _, rest = path.read_text().partition(" (")[2].rpartition(") ")
+                if int(rest.split()[1]) == self.process.pid and name.startswith("python"):
+                    found.append(int(path.parent.name))
+        return found
+
     def daemon(self, other: int = 0, limit_s: float = 20) -> int:
         """The process of the station, another than `other`."""
         end = time.monotonic() + limit_s
         while time.monotonic() < end:
-            found = subprocess.run(["pgrep", "-P", str(self.process.pid), "python"], capture_output=True, text=True)
-            pids = [int(word) for word in found.stdout.split() if int(word) != other]
+            pids = [pid for pid in self.children() if pid != other]
             if pids and self.socket.exists():
                 return pids[0]
             time.sleep(0.05)

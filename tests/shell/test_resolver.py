@@ -11,6 +11,7 @@ import pytest
 
 from evse.shell.resolver import Lookup, numeric
 from tests.support.fakeloop import FakeLoop
+from tests.support.localhost import needs_localhost
 
 
 def look_up(loop: FakeLoop, host: str, getaddrinfo: Any = socket.getaddrinfo, timeout_s: float = 10) -> list[Any]:
@@ -35,6 +36,7 @@ def test_what_is_not_quite_a_number_is_a_name(host: str) -> None:
     assert numeric(host, 1) == []
 
 
+@needs_localhost
 def test_localhost_by_the_systems_resolver(loop: FakeLoop) -> None:
     seen = look_up(loop, "localhost")
     loop.until(lambda: seen)
