@@ -254,6 +254,7 @@ class Online:
             "cert": csms["cert"],
             "key": csms["key"],
             "firmware": self._config["firmware"],
+            "firmware_file": self._config["station"]["firmware_file"],
             "control": self._station.control.path,
             "trace": self._config["trace"]["file"],
             "log": self._config["log"]["file"],

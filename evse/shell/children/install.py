@@ -1,11 +1,11 @@
 """Jobs that install firmware: by RAUC (A/B slots and a boot loader that counts), or by an executable of the maker.
 
     firmware_room  {"keep": path | None} -> {"bytes": n}       removes other images, n bytes may come
-    install        {"path", "sha256"} -> {"restart", "version", "slot"}
+    install        {"path", "sha256"} -> {"restart", "version", "slot"}    without restart the version that runs now
     booted_slot    {} -> {"slot"}                              the slot that runs
 
-What is installed with is places["firmware"], the table [firmware] of the station file. Errors: "Invalid" (the image is
-no good), "Failed", "NotSupported".
+What is installed with is places["firmware"], the table [firmware] of the station file; places["firmware_file"] tells
+the version. Errors: "Invalid" (the image is no good), "Failed", "NotSupported".
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from typing import Any
 
 from evse.errors import EvseError
 from evse.shell.children.main import JobError
+from evse.shell.imageversion import version
+from evse.shell.log import Log
 from evse.store import make_directory
 
 Say = Callable[[dict[str, Any]], None]
@@ -140,9 +142,12 @@ def install(request: dict[str, Any], places: dict[str, Any], say: Say) -> dict[s
             raise JobError("Failed", f"the image cannot be read: {error.strerror}") from None
         if found != request["sha256"]:
             raise JobError("Invalid", "the image is not as it was downloaded")
-        return _installer(places).install(path, lock)
+        answer = _installer(places).install(path, lock)
     finally:
         os.close(lock)
+    if not answer["restart"]:
+        answer["version"] = version(places["firmware_file"], Log("error")) or answer["version"]
+    return answer
 
 
 def booted_slot(request: dict[str, Any], places: dict[str, Any], say: Say) -> dict[str, Any]:

@@ -261,8 +261,12 @@ def test_an_installer_that_needs_no_restart(version: str) -> None:
     update.begin()
     update.download()
     update.done("verify")
-    update.done("install", {"restart": False})
-    assert update.said()[-3:] == ["Installing", "Installed", "FirmwareUpdated"]
+    update.done("install", {"restart": False, "version": "2.0"})
+    said = update.bench.settle()
+    told = [payload.get("status") or payload["type"] for action, payload in said if action != "StatusNotification"]
+    assert told[-3:] == ["Installing", "Installed", "FirmwareUpdated"]
+    assert [payload["techInfo"] for _, payload in said if "techInfo" in payload] == ["2.0"]
+    assert update.bench.model.get("ChargingStation", "FirmwareVersion") == "2.0"
     assert not update.bench.take_effects("reboot")
     assert update.statuses() == {"Available"}
 

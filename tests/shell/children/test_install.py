@@ -27,7 +27,9 @@ class Site:
         self.places: dict[str, Any] = {
             "state": str(directory),
             "firmware": {"installer": "executable", "command": None, "install_within_s": 600.0, "min_free_bytes": 0},
+            "firmware_file": f"{directory}/version",
         }
+        (directory / "version").write_text("1.0\n")
         self.image = directory / "firmware" / "1.image"
         self.image.parent.mkdir(0o700)
         self.image.write_bytes(IMAGE)
@@ -80,7 +82,8 @@ def test_the_executable_gets_its_arguments_then_the_image_and_a_bare_environment
         ("exit 0", {"restart": True, "version": None, "slot": None}),
         ("echo much; echo version 2.0; echo", {"restart": True, "version": "2.0", "slot": None}),
         ("echo version 2.0; echo all is well", {"restart": True, "version": None, "slot": None}),
-        ("exit 10", {"restart": False, "version": None, "slot": None}),
+        ('echo 2.0 >"${1%/*/*}/version"; exit 10', {"restart": False, "version": "2.0", "slot": None}),
+        ('rm "${1%/*/*}/version"; echo version 2.0; exit 10', {"restart": False, "version": "2.0", "slot": None}),
     ],
 )
 def test_what_a_good_end_means(site: Site, text: str, answer: dict[str, Any]) -> None:

@@ -254,6 +254,7 @@ class Block:
     def _installed(self, answer: dict[str, Any]) -> None:
         """[L01.FR.28, L01.FR.32]"""
         if not answer["restart"]:
+            self.ctx.station["firmware"] = answer.get("version") or self.ctx.station.get("firmware")
             self._succeed()
             return
         self._tell(
