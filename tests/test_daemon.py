@@ -117,6 +117,7 @@ def test_status_tells_what_happens(station: Station) -> None:
     shown = evse(station)
     assert (shown["plugged"], shown["charging_state"], shown["authorized"]) == (1, "Charging", True)
     assert (shown["limit_a"], shown["limit_source"], shown["transaction"] is not None) == (32, "board", True)
+    assert (shown["phases"], shown["phases_source"]) == (3, None)
     assert [connector["status"] for connector in shown["connectors"]] == ["Occupied"]
     assert evse(station, 2)["connectors"] == [{"id": 1, "type": "sType2", "status": "Available"}]
 

@@ -44,6 +44,10 @@ class Limits:
         """The source that limits most and its limit, of equal ones the first; `without` a source: as if it were not."""
         return min(((name, limit) for name, limit in self._sources.items() if name != without), key=_limit)
 
+    def why_phases(self) -> str | None:
+        """The source that wants the fewest phases, None where none wants fewer than there are."""
+        return min(self._phases, key=self._phases.__getitem__, default=None)
+
     def offer_a(self) -> float:
         """What can be offered to a vehicle: the least limit, or 0 where that is too little for any duty cycle."""
         limit_a = min(self._sources.values())

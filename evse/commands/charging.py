@@ -66,11 +66,13 @@ def status_text(answer: dict[str, Any]) -> str:
                     _amount(evse["register_wh"], 1000, "kWh", 3),
                     _amount(evse["power_w"], 1000, "kW", 2),
                     _limit(evse),
+                    _phases(evse),
                     evse["transaction"] or "",
                     ", ".join(evse["faults"]),
                 ]
             )
-    lines.append(table(rows, ["EVSE", "status", "state", "register", "power", "limit", "transaction", "faults"]))
+    heads = ["EVSE", "status", "state", "register", "power", "limit", "phases", "transaction", "faults"]
+    lines.append(table(rows, heads))
     if answer.get("faults"):
         lines.append("station faults: " + ", ".join(answer["faults"]))
     return "\n".join(lines)
@@ -96,3 +98,10 @@ def _limit(evse: dict[str, Any]) -> str:
     if profile is not None:
         source += f": {profile['purpose']} {profile['id']}, level {profile['stack_level']}"
     return f"{limit:g} A ({source})"
+
+
+def _phases(evse: dict[str, Any]) -> str:
+    count, source = evse["phases"], evse["phases_source"]
+    if count is None:
+        return "switching"
+    return str(count) if source is None else f"{count} ({source})"

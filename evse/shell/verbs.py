@@ -97,6 +97,8 @@ class Verbs:
             "limit_source": source,
             "limit_profile": station.side.charging_profile(evse.id) if source == "schedule" else None,
             "offered_a": controller.offered_a,
+            "phases": evse.phases if controller.phases is None else controller.phases.count,
+            "phases_source": None if controller.phases is None else controller.limits.why_phases(),
             "faults": list(evse.faults),
         }
 

@@ -138,3 +138,13 @@ def test_phases_of_a_source_go_with_its_limit() -> None:
     assert limits.set("schedule", 10) and limits.phases is None
     assert limits.set("schedule", None, 1) and limits.why() == ("board", 32)
     assert limits.set("schedule", None) and not limits.set("schedule", None)
+
+
+def test_which_limit_wants_fewer_phases() -> None:
+    limits = Limits(32)
+    assert limits.why_phases() is None
+    limits.set("site", 20, None)
+    limits.set("schedule", 10, 1)
+    assert limits.why_phases() == "schedule"
+    limits.set("schedule", 10)
+    assert limits.why_phases() is None

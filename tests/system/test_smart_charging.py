@@ -56,7 +56,7 @@ def test_a_profile_reaches_the_vehicle_and_says_why_also_after_a_restart(tmp_pat
 @pytest.mark.parametrize("version", ["1.6", "2.0.1"])
 def test_a_profile_of_one_phase_moves_the_phase_switch(tmp_path: Path, version: str) -> None:
     board = (BOARDS / "simulated-ac-1.toml").read_text()
-    switch = '[evse.phase_switch]\ndriver = "simulated"\npause_s = 1.5\n\n'
+    switch = '[evse.phase_switch]\ndriver = "simulated"\npause_s = 1.5\ndelay_s = 1.0\n\n'
     (tmp_path / "board.toml").write_text(board.replace("[[evse.connector]]", switch + "[[evse.connector]]", 1))
     payload = copy.deepcopy(SET[version])
     if version == "1.6":
@@ -71,12 +71,23 @@ def test_a_profile_of_one_phase_moves_the_phase_switch(tmp_path: Path, version: 
         def draws(power_w: float) -> bool:
             return bool(station.control("status")["evses"][0]["power_w"] == pytest.approx(power_w))
 
+        def phases() -> tuple[int | None, str | None, str]:
+            """As the socket says, and the cell of the table that people see."""
+            status = station.control("status")
+            heads, row = status_text(status).splitlines()[1:3]
+            cell = row[heads.index("phases") : heads.index("transaction")]
+            (evse,) = status["evses"]
+            return evse["phases"], evse["phases_source"], cell.rstrip()
+
         with station:
             station.wait(lambda: station.control("status")["registration"] == "Accepted")
             station.control("plug", evse=1, phases=3, current=16)
             station.control("start", evse=1, token="CARD0001")
             station.wait(lambda: draws(16 * 690))
+            assert phases() == (3, None, "3")
             assert csms.call("SC1", "SetChargingProfile", payload)["status"] == "Accepted"
             station.wait(lambda: draws(0))
+            station.wait(lambda: phases() == (None, "schedule", "switching"))
             station.wait(lambda: draws(7.5 * 230))
+            assert phases() == (1, "schedule", "1 (schedule)")
         assert csms.now.errors == []
