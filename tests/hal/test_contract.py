@@ -49,6 +49,10 @@ class Rig:
             for _ in range(3):
                 self.loop.run_once(0.002)
 
+    def hears(self, event: tuple[Any, ...], within_s: int = 5) -> bool:
+        """Whether it is told soon: in 1 s, but for a terminal on a busy machine."""
+        return any(self.run(1) or event in self.told() for _ in range(within_s))
+
     def close(self) -> None:
         for device in (*self.others, self.device):
             device.close()
@@ -336,12 +340,10 @@ def test_a_contactor_confirms_both_ways(case: tuple[str, Rig]) -> None:
         rig.vehicle("C")
         pilot.offer(16)
         rig.run(1)
-    rig.device.switch(True)
-    rig.run(1)
-    assert [event for event in rig.told() if event[0] == "contactor"][-1] == ("contactor", True)
-    rig.device.switch(False)
-    rig.run(1)
-    assert next(event for event in rig.told() if event[0] == "contactor") == ("contactor", False)
+    for closed in (True, False):
+        rig.told()
+        rig.device.switch(closed)
+        assert rig.hears(("contactor", closed))
 
 
 @of_kind("phase_switch")

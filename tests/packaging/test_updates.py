@@ -6,6 +6,7 @@ Needs root, RAUC, loop devices and a D-Bus daemon of its own; skipped with the r
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -41,6 +42,10 @@ def ok(*command: object) -> str:
     done = run(*command)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return str(done.stdout)
+
+
+def rauc_version() -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", ok("rauc", "--version")))
 
 
 class Machine:

@@ -14,11 +14,22 @@ done
 if [ -n "${EVSE_KEYRING:-}" ]; then
     disk=${EVSE_DISK:-mmcblk0}
     version=${EVSE_VERSION:-1}
+    # RAUC's service would not start on the station: its configuration names the oldest version that it takes.
+    if ! echo "$version" | grep -qE '^[0-9]+(\.[0-9]+){0,2}([-+].+)?$'; then
+        echo "EVSE_VERSION=$version: RAUC compares versions such as 1.2.3" >&2
+        exit 1
+    fi
     mkdir -p "$1/etc/rauc"
     sed -e "s|@COMPATIBLE@|${EVSE_COMPATIBLE:-evse-buildroot}|" -e 's|@TYPE@|ext4|' -e 's|@DATA@|/data|' \
         -e "s|@BOOTLOADER@|uboot\nbundle-formats=verity\nmin-bundle-version=$version|" \
         -e "s|@SLOT_A@|/dev/${disk}p2|" -e "s|@SLOT_B@|/dev/${disk}p3|" \
         "$here/../../../rauc/system.conf.in" >"$1/etc/rauc/system.conf"
     echo "$version" >"$1/etc/rauc/version"
-    cp "$EVSE_KEYRING" "$1/etc/rauc/keyring.pem"
+    # For the station's account, too, which asks RAUC what a bundle is.
+    install -m 0644 "$EVSE_KEYRING" "$1/etc/rauc/keyring.pem"
+    for file in "$1/usr/share/evse/station.toml" "$1/etc/evse/station.toml"; do
+        if [ -e "$file" ] && ! grep -q '^\[firmware\]' "$file"; then
+            cat "$here/../../../rauc/station.toml" >>"$file"
+        fi
+    done
 fi

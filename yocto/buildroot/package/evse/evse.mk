@@ -12,13 +12,15 @@ EVSE_LICENSE = Apache-2.0
 EVSE_LICENSE_FILES = LICENSE
 EVSE_SETUP_TYPE = setuptools
 
+# The first are devices; the last its own log, when the central system asks for it.
+EVSE_GROUPS = dialout,input,gpio,spi,i2c$(if $(BR2_INIT_SYSTEMD),$(comma)systemd-journal)
 EVSE_BOARD = $(call qstrip,$(BR2_PACKAGE_EVSE_BOARD))
 EVSE_PACKAGES = $(TARGET_DIR)/usr/lib/python$(PYTHON3_VERSION_MAJOR)/site-packages
 # The program itself makes the station file and the drop-in, before it is packed.
 EVSE_HOST = PYTHONPATH=$(@D) PYTHONDONTWRITEBYTECODE=1 $(HOST_DIR)/bin/python3
 
 define EVSE_USERS
-	evse -1 evse -1 * /var/lib/evse - dialout,input,gpio,spi,i2c EV charging station
+	evse -1 evse -1 * /var/lib/evse - $(EVSE_GROUPS) EV charging station
 endef
 
 define EVSE_PERMISSIONS

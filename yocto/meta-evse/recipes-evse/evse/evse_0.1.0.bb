@@ -9,6 +9,8 @@ LIC_FILES_CHKSUM = "file://LICENSE;md5=3b83ef96387f14655fc854ddc3c6bd57"
 # Which board of board_configs the image is for; "auto" asks the device tree at each start, and lets the service open
 # all serial ports, buses and lines, as nobody knows at build time which are the board's.
 EVSE_BOARD ?= "auto"
+# "rauc": the central system may update the image, as the station file says; /etc/rauc comes from evse-rauc-conf then.
+EVSE_INSTALLER ?= "${@bb.utils.contains('BBFILE_COLLECTIONS', 'rauc', 'rauc' if d.getVar('EVSE_KEYRING') else '', '', d)}"
 
 FILESEXTRAPATHS:prepend := "${EVSE_SOURCE}:"
 SRC_URI = "\
@@ -34,9 +36,10 @@ INITSCRIPT_NAME:${PN} = "evse"
 INITSCRIPT_PARAMS:${PN} = "defaults 95 05"
 
 USERADD_PACKAGES = "${PN}"
-GROUPADD_PARAM:${PN} = "--system gpio; --system spi; --system i2c"
+# systemd-journal: its own log, when the central system asks for it.
+GROUPADD_PARAM:${PN} = "--system gpio; --system spi; --system i2c; --system systemd-journal"
 USERADD_PARAM:${PN} = "--system --user-group --no-create-home --home-dir ${localstatedir}/lib/evse \
-    --shell /sbin/nologin --groups gpio,spi,i2c,dialout,input evse"
+    --shell /sbin/nologin --groups gpio,spi,i2c,dialout,input,systemd-journal evse"
 
 do_configure:prepend() {
     # What another build left in the tree is not part of it.
@@ -70,6 +73,9 @@ do_install:append() {
         > ${D}${datadir}/evse/station.toml
     if [ "${EVSE_BOARD}" = "auto" ]; then
         sed -i 's/^board = .*/board = "auto"/' ${D}${datadir}/evse/station.toml
+    fi
+    if [ "${EVSE_INSTALLER}" = "rauc" ]; then
+        cat ${S}/yocto/rauc/station.toml >> ${D}${datadir}/evse/station.toml
     fi
     # It may come to hold a password: for root and the station.
     install -m 0640 -g evse ${D}${datadir}/evse/station.toml ${D}${sysconfdir}/evse/station.toml

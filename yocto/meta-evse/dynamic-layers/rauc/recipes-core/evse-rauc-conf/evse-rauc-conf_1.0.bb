@@ -22,6 +22,10 @@ EVSE_SLOTS ?= "2 3"
 python () {
     if not d.getVar("EVSE_KEYRING"):
         raise bb.parse.SkipRecipe("set EVSE_KEYRING to the root certificate that firmware is signed below")
+    # RAUC's service would not start on the station: its configuration names the oldest version that it takes.
+    import re
+    if not re.fullmatch(r"\d+(\.\d+){0,2}([-+].+)?", d.getVar("EVSE_VERSION")):
+        raise bb.parse.SkipRecipe("set EVSE_VERSION to a version that RAUC compares, as 1.2.3: it is '%s'" % d.getVar("EVSE_VERSION"))
 }
 
 do_install() {
