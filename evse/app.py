@@ -139,7 +139,7 @@ class Station:
         """Starts the control socket, the rules and the EVSEs; then, with the meters, all else. Raises EvseError."""
         self.control.start()
         self.runner.effects.update(
-            authorize=lambda evse: self.controllers[evse].authorize(),
+            authorize=self.authorize,
             stop=lambda evse, reason: self.controllers[evse].stop(reason),
             limit=lambda evse, *limit: self.controllers[evse].limit(*limit),
             unlock=lambda evse, connector: self.controllers[evse].unlock(connector),
@@ -226,6 +226,14 @@ class Station:
             self.log.error("a device could not be started", evse=evse_id, why=str(error))
             device.close()
             self.emit("fault", evse_id, "ReaderFailure" if evse_id is None else "InternalError", str(error))
+
+    def authorize(self, evse_id: int) -> None:
+        """The token that the EVSE is authorized for may charge; a meter whose records say so is told who that is."""
+        token = self.evses[evse_id].authorized
+        identify = getattr(self.board.evses[evse_id].meter, "identify", None)
+        if identify is not None and token is not None:
+            identify(token.id_token, token.kind)
+        self.controllers[evse_id].authorize()
 
     def restart(self, reason: str) -> None:
         """Ends the process with the exit code that asks for the next start, after the configured delay.

@@ -99,7 +99,7 @@ class Standalone:
         from evse.model import Token
 
         self._station.evses[evse_id].authorized = Token(id_token or "", kind)
-        self._station.controllers[evse_id].authorize()
+        self._station.authorize(evse_id)
 
     def stop(self, evse_id: int) -> None:
         """Ends the session of an EVSE."""

@@ -67,7 +67,8 @@ if TYPE_CHECKING:
         """Reports readings by itself at its interval.
 
         One that signs has besides: `begin()`, energy is about to flow; `end()`, the session is over, instead of the
-        last `read()`; `signing_s`, the most that the reading after it takes longer. `problem`, if a driver has it: why
+        last `read()`; `signing_s`, the most that the reading after it takes longer. `identify(id_token, kind)`, if its
+        records can say who charges: whose the next session is. `problem`, if a driver has it: why
         there is no reading, None where there is. `measurands`, if a driver has it: all names that can occur in its
         readings.
         """

@@ -12,6 +12,7 @@ from evse import daemon, stationfile
 from evse.app import FAULTS, Station
 from evse.charging import metering
 from evse.errors import HardwareError, StoreError, UsageError
+from evse.model import Token
 from evse.shell.log import Log
 from evse.shell.loop import Loop
 from hal.interfaces import HalError
@@ -156,6 +157,26 @@ def test_shutdown_ends_sessions_before_the_loop_stops(bench: Bench) -> None:
     bench.station.shut_down(130)
     bench.loop.run_forever()
     assert bench.station.exit_code == 143 and not bench.contactor(1)
+
+
+def test_a_meter_that_can_say_it_is_told_who_charges_before_the_contactor_closes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(
+        type(bench.station.board.evses[1].meter),
+        "identify",
+        lambda meter, *who: told.append((*who, bench.contactor(1))),
+        raising=False,
+    )
+    bench.station.start()
+    bench.run(lambda: bench.station.ready)
+    bench.station.side.start(1, "04A2B3C4", "ISO14443")
+    bench.station.evses[2].authorized = Token("CENTRAL1", "Central")
+    bench.station.runner.effects["authorize"](2)
+    bench.simulation.plug(1)
+    bench.run(lambda: bench.contactor(1))
+    assert told == [("04A2B3C4", "ISO14443", False), ("CENTRAL1", "Central", False)]
 
 
 def test_unknown_evses_are_named_with_the_known_ones(bench: Bench) -> None:

@@ -289,6 +289,62 @@ def test_iskra_is_told_time_and_text(iskra: Rig) -> None:
     assert command == [0x4200]
 
 
+def told(rig: Rig) -> Table:
+    """What the meter has last been told of who charges."""
+    raw = b"".join(rig.fake.holding[7100 + i].to_bytes(2, "big") for i in range(512))
+    result: Table = json.loads(raw[: rig.fake.holding[7056]])
+    return result
+
+
+@pytest.mark.parametrize(
+    ("token", "kind", "flags", "type"),
+    [
+        ("04A2B3C4", "ISO14443", ["RFID_PLAIN"], "ISO14443"),
+        ('DE*8AA"1\\', "eMAID", [], "EMAID"),
+        ("x" * 255, "Central", [], "CENTRAL"),
+        ("4711", "", [], "UNDEFINED"),
+    ],
+)
+def test_iskra_is_told_who_charges(iskra: Rig, token: str, kind: str, flags: list[str], type: str) -> None:
+    """[OCMF 1.4 table 3: the station can vouch for no more than that the card was read]"""
+    iskra.meter.identify(token, kind)
+    iskra.meter.begin()
+    iskra.until(iskra.signed)
+    assert told(iskra) == {"FV": "1.0", "IS": True, "IL": "HEARSAY", "IF": flags, "IT": type, "ID": token}
+
+
+@pytest.mark.parametrize(("token", "kind"), [("", "NoAuthorization"), ("Straße", "Local"), ("a\nb", "KeyCode")])
+def test_iskra_is_told_that_nobody_is_known(iskra: Rig, token: str, kind: str) -> None:
+    iskra.meter.identify("BEFORE", "ISO14443")
+    iskra.meter.identify(token, kind)
+    iskra.meter.begin()
+    iskra.until(iskra.signed)
+    assert told(iskra) == {"FV": "1.0", "IS": False, "IL": "NONE", "IF": [], "IT": "NONE", "ID": ""}
+
+
+def test_iskra_ends_a_record_in_the_name_that_began_it(iskra: Rig) -> None:
+    iskra.meter.identify("FIRST", "ISO14443")
+    iskra.meter.begin()
+    iskra.until(iskra.signed)
+    iskra.meter.identify("NEXT", "ISO14443")
+    iskra.fake.holding[7000] = 2  # its power failed meanwhile: it wants to be told again
+    iskra.meter.end()
+    iskra.until(lambda: len(iskra.signed()) == 2)
+    assert told(iskra)["ID"] == "FIRST"
+    iskra.meter.begin()
+    iskra.until(lambda: len(iskra.signed()) == 3)
+    assert told(iskra)["ID"] == "NEXT"
+
+
+def test_iskra_keeps_to_the_text_of_the_board_file(server: ModbusLine) -> None:
+    rig = Rig(server, FakeIskra(server), "iskra-wm3m4", user_text='{"ID":"fleet"}')
+    rig.meter.identify("04A2B3C4", "ISO14443")
+    rig.meter.begin()
+    rig.until(rig.signed)
+    assert told(rig) == {"ID": "fleet"}
+    rig.close()
+
+
 def test_iskra_with_a_bare_signature(iskra: Rig) -> None:
     iskra.fake.raw_signature = True  # type: ignore[attr-defined]
     iskra.meter.begin()
