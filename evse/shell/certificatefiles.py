@@ -22,7 +22,7 @@ PATHS = {
 }
 # In the directory of the station's certificates: one of them has served, and that of [csms] has no turn any more.
 SERVED = "served"
-BEGIN = b"-----BEGIN CERTIFICATE-----"
+BEGIN = "-----BEGIN CERTIFICATE-----"
 FILE_BYTES = 1 << 20
 # A file of more roots is somebody else's, as that of the operating system: trusted, but neither listed nor changed.
 ROOTS = 20
@@ -82,7 +82,7 @@ def held(path: str) -> int:
     """How many certificates a file holds; 0 if it is not there, or a directory."""
     try:
         with open(path, "rb") as file:
-            return file.read(FILE_BYTES).count(BEGIN)
+            return file.read(FILE_BYTES).count(BEGIN.encode())
     except OSError:
         return 0
 

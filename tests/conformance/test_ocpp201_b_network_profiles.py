@@ -22,6 +22,7 @@ from tests.support.endpoints import (
     SECURITY_PROFILE,
     Authority,
     Deaf,
+    by_tls,
     end_points,
     migrate,
     move,
@@ -93,28 +94,16 @@ def test_TC_A_20_CS_no_csms_root_certificate(level: int, version: str, tmp_path:
 @versions2
 def test_TC_A_21_CS_no_charging_station_certificate(version: str, tmp_path: Path) -> None:
     """Security profile 3 while there is no certificate of the station: its slot cannot be put first. [A05.FR.03]"""
-    authority = Authority(tmp_path)
-    with end_points(version, **{IDENTITY: PASSWORD}) as (csms, other):
-        move(csms, authority.server(), "127.0.0.1")
-        under_test = station(tmp_path, version, url(csms, "127.0.0.1", "wss"), security_profile=2, password=PASSWORD)
-        authority.install(under_test)
-        with under_test:
-            wait_booted(csms, under_test)
-            assert set_profile(csms, 2, profile(url(other, scheme="wss"), 3)) == "Accepted"
-            assert set_variable(csms, PRIORITY, "2,1") == "Rejected"
+    with by_tls(tmp_path, version, Authority(tmp_path)) as (csms, other, _):
+        assert set_profile(csms, 2, profile(url(other, scheme="wss"), 3)) == "Accepted"
+        assert set_variable(csms, PRIORITY, "2,1") == "Rejected"
 
 
 @versions2
 def test_TC_A_22_CS_downgrade_security_profile_rejected(version: str, tmp_path: Path) -> None:
     """SetNetworkProfile with security profile 1 over a connection with profile 2: Rejected. [B09.FR.04, B09.FR.31]"""
-    authority = Authority(tmp_path)
-    with end_points(version, **{IDENTITY: PASSWORD}) as (csms, other):
-        move(csms, authority.server(), "127.0.0.1")
-        under_test = station(tmp_path, version, url(csms, "127.0.0.1", "wss"), security_profile=2, password=PASSWORD)
-        authority.install(under_test)
-        with under_test:
-            wait_booted(csms, under_test)
-            assert set_profile(csms, 2, profile(url(other), 1)) == "Rejected"
+    with by_tls(tmp_path, version, Authority(tmp_path)) as (csms, other, _):
+        assert set_profile(csms, 2, profile(url(other), 1)) == "Rejected"
 
 
 # -- B09, B10: migration ----------------------------------------------------------------------------------------------
@@ -200,17 +189,12 @@ def install(csms: CsmsThread, authority: Authority) -> None:
 def test_TC_B_50_CS_migrate_to_a_new_root(version: str, tmp_path: Path) -> None:
     """The other CSMS has a certificate of a root that was installed before. [M05.FR.13]"""
     old, new = Authority(tmp_path, "Old"), Authority(tmp_path, "New")
-    with end_points(version, **{IDENTITY: PASSWORD}) as (csms, other):
-        move(csms, old.server(), "127.0.0.1")
+    with by_tls(tmp_path, version, old) as (csms, other, under_test):
         move(other, new.server())
-        under_test = station(tmp_path, version, url(csms, "127.0.0.1", "wss"), security_profile=2, password=PASSWORD)
-        old.install(under_test)
-        with under_test:
-            wait_booted(csms, under_test)
-            install(csms, new)
-            migrate(csms, profile(url(other, scheme="wss"), 2))
-            restart(csms, under_test)
-            wait_booted(other, under_test)
+        install(csms, new)
+        migrate(csms, profile(url(other, scheme="wss"), 2))
+        restart(csms, under_test)
+        wait_booted(other, under_test)
 
 
 @versions2
@@ -222,23 +206,16 @@ def test_TC_B_47_CS_fall_back_with_the_old_root(version: str, tmp_path: Path) ->
     """
     old = Authority(tmp_path, "Old")
     new = Authority(tmp_path, "New", old.root)
-    with end_points(version, **{IDENTITY: PASSWORD}) as (csms, other):
-        move(csms, old.server(), "127.0.0.1")
+    with by_tls(tmp_path, version, old, check=True) as (csms, other, under_test):
         move(other, old.server())
-        under_test = station(
-            tmp_path, version, url(csms, "127.0.0.1", "wss"), True, security_profile=2, password=PASSWORD
-        )
-        old.install(under_test)
-        with under_test:
-            wait_booted(csms, under_test)
-            install(csms, new)
-            assert set_variable(csms, variable("OCPPCommCtrlr__NetworkProfileConnectionAttempts"), "1") == "Accepted"
-            migrate(csms, profile(url(other, scheme="wss"), 2))
-            restart(csms, under_test)
-            wait_booted(csms, under_test)
-            assert IDENTITY not in other.now.connections
-            asked = {"certificateType": ["CSMSRootCertificate"]}
-            answer = csms.call(IDENTITY, "GetInstalledCertificateIds", asked)
-            assert answer["status"] == "Accepted"
-            numbers = [chain["certificateHashData"]["serialNumber"] for chain in answer["certificateHashDataChain"]]
-            assert f"{old.root.certificate.serial_number:x}" in numbers
+        install(csms, new)
+        assert set_variable(csms, variable("OCPPCommCtrlr__NetworkProfileConnectionAttempts"), "1") == "Accepted"
+        migrate(csms, profile(url(other, scheme="wss"), 2))
+        restart(csms, under_test)
+        wait_booted(csms, under_test)
+        assert IDENTITY not in other.now.connections
+        asked = {"certificateType": ["CSMSRootCertificate"]}
+        answer = csms.call(IDENTITY, "GetInstalledCertificateIds", asked)
+        assert answer["status"] == "Accepted"
+        numbers = [chain["certificateHashData"]["serialNumber"] for chain in answer["certificateHashDataChain"]]
+        assert f"{old.root.certificate.serial_number:x}" in numbers

@@ -61,6 +61,21 @@ def station(directory: Path, version: str, url: str, check: bool = False, slots:
 
 
 @contextlib.contextmanager
+def by_tls(
+    directory: Path, version: str, authority: Authority, check: bool = False
+) -> Iterator[tuple[CsmsThread, CsmsThread, Station]]:
+    """The end points, and a booted station that has authenticated the first one by TLS (security profile 2)."""
+    with end_points(version, **{IDENTITY: PASSWORD}) as (csms, other):
+        move(csms, authority.server(), "127.0.0.1")
+        address = url(csms, "127.0.0.1", "wss")
+        under_test = station(directory, version, address, check, security_profile=2, password=PASSWORD)
+        authority.install(under_test)
+        with under_test:
+            wait_booted(csms, under_test)
+            yield csms, other, under_test
+
+
+@contextlib.contextmanager
 def end_points(version: str, **passwords: str) -> Iterator[tuple[CsmsThread, CsmsThread]]:
     """The CSMS that the station is connected to, and another one."""
     settings: dict[str, Any] = {"versions": [version], "passwords": passwords or None}

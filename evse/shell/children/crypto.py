@@ -17,6 +17,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import NameOID
 
 from evse.clock import UTC_FLOOR_S
+from evse.shell.certificatefiles import BEGIN
 from evse.shell.children.main import JobError
 
 # Of one text with certificates: the longest chain of the specification has 10000 characters.
@@ -102,9 +103,9 @@ def load(text: str, most: int = CHAIN_LENGTH) -> list[Certificate]:
         raise JobError("Invalid", f"{len(text)} characters are too long for certificates")
     if "PRIVATE KEY" in text:
         raise JobError("Invalid", "a private key does not belong into a text of certificates")
-    count = text.count("-----BEGIN CERTIFICATE-----")
+    count = text.count(BEGIN)
     if not count:
-        raise JobError("Invalid", "no PEM certificate: -----BEGIN CERTIFICATE----- is missing")
+        raise JobError("Invalid", f"no PEM certificate: {BEGIN} is missing")
     if count > most:
         raise JobError("Invalid", f"{count} certificates where there may be {most}")
     try:

@@ -22,6 +22,7 @@ from evse import store
 from evse.clock import UTC_FLOOR_S
 from evse.errors import StoreError
 from evse.shell import certificatefiles
+from evse.shell.certificatefiles import BEGIN, FILE_BYTES
 from evse.shell.children import crypto
 from evse.shell.children.main import JobError
 
@@ -36,8 +37,6 @@ ROOTS = {
 INTERMEDIATES = ("cpo_sub_ca1", "cpo_sub_ca2")
 # Setting of the directory of the station's own certificates, by CertificateSigningUse.
 CLIENTS = {"ChargingStationCertificate": "client_csms", "V2GCertificate": "client_cso"}
-FILE_BYTES = 1 << 20
-BEGIN = "-----BEGIN CERTIFICATE-----"
 LAST_UTC_STEP_S = 86_400.0
 
 
