@@ -5,12 +5,11 @@ Needs root, RAUC, loop devices and a D-Bus daemon of its own; skipped with the r
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.packaging.test_updates import Authority, Machine, machine, ok, wait
+from tests.packaging.test_updates import Authority, Machine, machine, ok
 from tests.support.csms import CsmsThread
 from tests.system.test_firmware import STEPS, Rig
 
@@ -21,17 +20,6 @@ installer = "rauc"
 command = ["{directory}/rauc"]
 installed_after_s = 0.5
 """
-
-
-def boot(machine: Machine, slot: str) -> None:
-    """The machine starts from a slot: RAUC's service sees it by the kernel's command line."""
-    assert machine.service is not None
-    machine.service.terminate()
-    machine.service.wait(10)
-    command = ["rauc", f"--conf={machine.etc / 'system.conf'}", "service", f"--override-boot-slot={slot}"]
-    with (machine.directory / "log").open("ab") as log:
-        machine.service = subprocess.Popen(command, env=machine.environment, stdout=log, stderr=log)
-    wait(lambda: machine.rauc("status").returncode == 0, "RAUC's service")
 
 
 class RaucRig(Rig):
@@ -64,7 +52,7 @@ def test_a_bundle_in_the_other_slot(machine: Machine, tmp_path: Path, starts: st
             assert rig.station.ended(30) == 76
             assert machine.content("B") == b"new system"
             assert (machine.boot / "primary").read_text() == "B\n"
-            boot(machine, starts)
+            machine.start_from(starts)
             rig.station.start()
             for _ in range(0 if starts == "B" else 3):  # by the kernel's boot id the machine did not start: once more
                 assert rig.station.ended(30) == 76
