@@ -195,9 +195,8 @@ def missing(tests: Tests) -> list[str]:
     ]
 
 
-def pages() -> dict[Path, str]:
+def pages(tests: Tests) -> dict[Path, str]:
     """Path -> text of each page."""
-    tests = Tests(ROOT / "tests")
     docs = ROOT / "docs"
     return {
         docs / "conformance-1.6.md": cases_16(tests),
@@ -207,8 +206,9 @@ def pages() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
+    read = Tests(ROOT / "tests")
     if "--missing" in sys.argv[1:]:
-        print("\n".join(missing(Tests(ROOT / "tests"))))
+        print("\n".join(missing(read)))
     else:
-        for path, text in pages().items():
+        for path, text in pages(read).items():
             path.write_text(text, "utf-8")

@@ -22,23 +22,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((at for at, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG)))
 
 
-def _journals() -> set[int]:
-    """Descriptors of journal segments that this process holds open."""
-    found = set()
-    for name in os.listdir("/proc/self/fd"):
+@pytest.fixture(autouse=True)
+def _no_journal_is_left_open() -> Iterator[None]:
+    """A station that a test drops as if the power went keeps its descriptors; a thousand would be too many."""
+    before = set(os.listdir("/proc/self/fd"))
+    yield
+    for name in set(os.listdir("/proc/self/fd")) - before:
         try:
             target = os.readlink(f"/proc/self/fd/{name}")
         except OSError:
             continue
         if "/journal/" in target and ".log" in target:
-            found.add(int(name))
-    return found
-
-
-@pytest.fixture(autouse=True)
-def _no_journal_is_left_open() -> Iterator[None]:
-    """A station that a test drops as if the power went keeps its descriptors; a thousand would be too many."""
-    before = _journals()
-    yield
-    for descriptor in _journals() - before:
-        os.close(descriptor)
+            os.close(int(name))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import signal
 import socket
@@ -18,6 +17,7 @@ import pytest
 
 import evse
 from evse import cli
+from tests.support import compiled
 from tests.support.csms import CsmsThread
 from tests.support.station import ROOT, Station
 
@@ -27,7 +27,7 @@ SOCKET_DOCS = (ROOT / "docs" / "control-socket.md").read_text()
 
 def evse_command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "evse", *arguments]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    variables = {**compiled.environment(), **environment}
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=30)
 
 

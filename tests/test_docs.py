@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -24,13 +26,21 @@ def test_the_page_of_messages_is_up_to_date() -> None:
     assert (ROOT / "docs" / "messages.md").read_text() == page, "run python docs/make_messages.py"
 
 
-def test_every_case_and_requirement_has_a_test_or_a_reason() -> None:
+@pytest.fixture(scope="module")
+def conformance() -> Any:
+    """docs/make_conformance.py, and what the tests say they prove."""
     module = generator("make_conformance")
-    assert module.missing(module.Tests(ROOT / "tests")) == []
+    return module, module.Tests(ROOT / "tests")
 
 
-def test_the_pages_of_conformance_are_up_to_date() -> None:
-    for path, text in generator("make_conformance").pages().items():
+def test_every_case_and_requirement_has_a_test_or_a_reason(conformance: Any) -> None:
+    module, tests = conformance
+    assert module.missing(tests) == []
+
+
+def test_the_pages_of_conformance_are_up_to_date(conformance: Any) -> None:
+    module, tests = conformance
+    for path, text in module.pages(tests).items():
         assert path.read_text() == text, f"{path.name}: run python docs/make_conformance.py"
 
 

@@ -76,8 +76,9 @@ class _Imports(ast.NodeVisitor):
         self._add({".".join(base)} | {".".join([*base, alias.name]) for alias in node.names})
 
     def visit_Call(self, node):
-        self.calls.add(ast.unparse(node.func))
-        if ast.unparse(node.func) in ("__import__", "import_module", "importlib.import_module"):
+        called = ast.unparse(node.func)
+        self.calls.add(called)
+        if called in ("__import__", "import_module", "importlib.import_module"):
             self._add({argument.value for argument in node.args[:1] if isinstance(argument, ast.Constant)})
         self.generic_visit(node)
 

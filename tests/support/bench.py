@@ -98,7 +98,7 @@ class Bench:
         self.time = clock or FakeClock()
         self.log = log or FakeLog()
         if directory is None and fs is None:
-            self._scratch = tempfile.TemporaryDirectory(dir=_ram())
+            self._scratch = tempfile.TemporaryDirectory(dir=ram())
             directory = self._scratch.name
         self.directory = directory or "/state"
         self.fs = fs
@@ -328,7 +328,7 @@ class Bench:
             self.effects.append(effects.popleft())
 
 
-def _ram() -> str | None:
+def ram() -> str | None:
     """A directory in memory if the machine has one: nothing here is to outlive the tests."""
     return "/dev/shm" if os.path.isdir("/dev/shm") else None
 

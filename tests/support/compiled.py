@@ -2,6 +2,8 @@
 
 Stamps say what it was made of, so a start that needs anything else makes it itself, as ever. What the first start does
 is the matter of tests/test_prepare.py, tests/test_demo.py and tests/packaging.
+
+The byte code of the front end, which no environment may forbid to keep, is a part of it.
 """
 
 from __future__ import annotations
@@ -19,6 +21,12 @@ def lay(state: Path) -> None:
     """Puts byte code and tables into a state directory that has none; its configuration is still to be compiled."""
     if not (state / prepare.COMPILED).exists():
         shutil.copytree(Path(_made().name) / prepare.COMPILED, state / prepare.COMPILED, copy_function=_link)
+
+
+def environment() -> dict[str, str]:
+    """That of this process, for one that imports the program from the tree and keeps its byte code outside of it."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, "PYTHONPATH": prepare.ROOT, "PYTHONPYCACHEPREFIX": os.path.join(_made().name, "front")}
 
 
 @cache

@@ -12,7 +12,9 @@ Safety is checked with every fact and after every step: see `Post.check`.
 
 from __future__ import annotations
 
+import marshal
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,14 @@ BOARDS = Path(__file__).resolve().parents[2] / "board_configs"
 
 
 def board_file(name: str) -> dict[str, Any]:
-    return tomllib.loads((BOARDS / f"{name}.toml").read_text())
+    """What a board of board_configs is made of; the caller may change it."""
+    board: dict[str, Any] = marshal.loads(_board_file(name))
+    return board
+
+
+@cache
+def _board_file(name: str) -> bytes:
+    return marshal.dumps(tomllib.loads((BOARDS / f"{name}.toml").read_text()))
 
 
 class Settings:

@@ -43,6 +43,7 @@ import os
 from collections.abc import Callable, Iterator
 from random import Random
 from types import SimpleNamespace
+from typing import Any
 
 BLOCK_BYTES = 4096
 # A change of a file that is not durable: write these bytes at this offset, or (None) cut the file there.
@@ -121,6 +122,44 @@ class Directory:
                 yield f"only {index}", alone
 
 
+class _Left:
+    """What a cut may leave of each node below `root`, worked out once; a node that has no such mode takes `kept`."""
+
+    def __init__(self, root: Directory, seed: int) -> None:
+        self._root = root
+        self._seed = seed
+        self._of: dict[int, dict[str, Any]] = {}
+
+    def modes(self) -> Iterator[tuple[str, str]]:
+        """Pairs of modes: of the names, of the contents."""
+        nodes = list(_nodes(self._root))
+        names_modes = dict.fromkeys(mode for node in nodes if isinstance(node, Directory) for mode in self._modes(node))
+        content_modes = dict.fromkeys(mode for node in nodes if isinstance(node, File) for mode in self._modes(node))
+        names_modes["kept"] = content_modes["lost"] = content_modes["kept"] = None
+        for names_mode in names_modes:
+            for content_mode in content_modes if names_mode in ("lost", "kept") else ("lost", "kept"):
+                yield names_mode, content_mode
+
+    def directory(self, node: Directory, names_mode: str, content_mode: str) -> Directory:
+        """A directory with everything below it, all of it durable."""
+        left = Directory()
+        for name, child in self._modes(node).get(names_mode, node.names).items():
+            if isinstance(child, Directory):
+                left.names[name] = self.directory(child, names_mode, content_mode)
+            else:
+                contents = self._modes(child)
+                left.names[name] = File(contents[content_mode if content_mode in contents else "kept"])
+        left.durable = dict(left.names)
+        return left
+
+    def _modes(self, node: File | Directory) -> dict[str, Any]:
+        found = self._of.get(id(node))
+        if found is None:
+            found = dict(node.entries() if isinstance(node, Directory) else node.contents(Random(self._seed)))
+            self._of[id(node)] = found
+        return found
+
+
 class PowerCutFS:
     """See the module."""
 
@@ -141,8 +180,10 @@ class PowerCutFS:
         """The disks that a power cut now may leave, each with the words for it; no two are equal."""
         seen = set()
         random = Random(self.operations)
-        for names_mode, content_mode in self._modes():
-            disk = self._disk(names_mode, content_mode, random)
+        left = _Left(self._root, self.operations)
+        for names_mode, content_mode in left.modes():
+            disk = PowerCutFS(self.directory, seed=random.randrange(1 << 30))
+            disk._root = left.directory(self._root, names_mode, content_mode)
             tree = tuple(sorted(disk.dump().items()))
             if tree not in seen:
                 seen.add(tree)
@@ -174,36 +215,6 @@ class PowerCutFS:
     def dump(self) -> dict[str, bytes]:
         """Path below the directory -> content as running code sees it; directories end in a slash."""
         return {path: bytes(node.data) if isinstance(node, File) else b"" for path, node in _walk(self._root)}
-
-    def _modes(self) -> Iterator[tuple[str, str]]:
-        """Pairs of modes; a node that has no such mode takes `kept`."""
-        nodes = list(_nodes(self._root))
-        directories = [node for node in nodes if isinstance(node, Directory)]
-        files = [node for node in nodes if isinstance(node, File)]
-        names_modes = dict.fromkeys(mode for directory in directories for mode, _ in directory.entries())
-        content_modes = dict.fromkeys(mode for node in files for mode, _ in node.contents(Random(self.operations)))
-        names_modes["kept"] = content_modes["lost"] = content_modes["kept"] = None
-        for names_mode in names_modes:
-            for content_mode in content_modes if names_mode in ("lost", "kept") else ("lost", "kept"):
-                yield names_mode, content_mode
-
-    def _disk(self, names_mode: str, content_mode: str, random: Random) -> PowerCutFS:
-        def build(node: File | Directory) -> File | Directory:
-            if isinstance(node, File):
-                contents = dict(node.contents(Random(self.operations)))
-                return File(contents.get(content_mode, contents["kept"]))
-            left = Directory()
-            entries = dict(node.entries())
-            chosen = entries.get(names_mode, node.names)
-            left.names = {name: build(child) for name, child in chosen.items()}
-            left.durable = dict(left.names)
-            return left
-
-        disk = PowerCutFS(self.directory, seed=random.randrange(1 << 30))
-        root = build(self._root)
-        assert isinstance(root, Directory)
-        disk._root = root
-        return disk
 
     # -- the functions of `os` ----------------------------------------------------------------------------------------
 

@@ -81,16 +81,15 @@ class Station:
         self.state.mkdir(exist_ok=True)
         compiled.lay(self.state)
         command = [sys.executable, "-m", "evse", "run", "--config", str(self.file), "--state-dir", str(self.state)]
-        return self.start_as([*command, *arguments])
+        return self.start_as([*command, *arguments], compiled.environment())
 
-    def start_as(self, command: list[str]) -> Station:
+    def start_as(self, command: list[str], environment: dict[str, str] | None = None) -> Station:
         """Starts the process by a command line of its own and waits until its control socket answers."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
                 cwd=self.directory,
-                env=environment,
+                env=environment or {**os.environ, "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -34,7 +34,7 @@ from evse.shell.runner import Runner
 from evse.store.documents import Documents
 from evse.store.journal import Journal
 from hal.board import load_board
-from tests.support.bench import NOW_UTC, STATION, FakeLog, _ram, make_model, tables
+from tests.support.bench import NOW_UTC, STATION, FakeLog, make_model, ram, tables
 from tests.support.fakeloop import FakeLoop
 from tests.support.outlets import board_file
 
@@ -91,7 +91,7 @@ class WholeStation:
         self._board_description = board_description or board()
         self._variables = variables or []
         self._description = {**STATION, **(station or {})}
-        self._scratch = tempfile.TemporaryDirectory(dir=_ram())
+        self._scratch = tempfile.TemporaryDirectory(dir=ram())
         self._running = False
         self._next_transaction = 4711
         self.transaction_id = 0  # that the CSMS gave last

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import gc
+import tempfile
 import time
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
-from tests.support.bench import versions
+from tests.support.bench import ram, versions
 from tests.support.modelcsms import DEAF, IDENTITY, SILENCE
 from tests.support.plant import Plant
 
@@ -63,10 +65,17 @@ def in_memory_kib() -> float:
     return sum(trace.size for trace in taken.traces) / 1024
 
 
+@pytest.fixture
+def ramdisk() -> Iterator[Path]:
+    """A file system that costs no waiting."""
+    with tempfile.TemporaryDirectory(dir=ram()) as directory:
+        yield Path(directory)
+
+
 @versions
-def test_300_sessions_wait_on_the_disk_and_are_told_in_order(version: str, tmp_path: Path) -> None:
+def test_300_sessions_wait_on_the_disk_and_are_told_in_order(version: str, ramdisk: Path) -> None:
     """RAM does not grow with the outage; at least 20 events a second go out where the CSMS takes 20 ms for each."""
-    plant = plant_of(version, tmp_path)
+    plant = plant_of(version, ramdisk)
     plant.journal.given.clear()
     plant.journal.keeps_notes = False
     session(plant)
