@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks of the packaging that need no metadata of Yocto and no tree of Buildroot: Debian packages and PyPI are enough.
+# Checks of the packaging that need no metadata of Yocto and no tree of Buildroot: Debian's packages, PyPI, npm suffice.
 # What a machine lacks is skipped with a line that says so. Exit code 1 if something is wrong.
 #   yocto/check.sh            PYTHON: interpreter with the test dependencies (python3); CHECK_TESTS=no leaves pytest out
 # With the release's own metadata: yocto/check-metadata.sh, yocto/check-buildroot.sh.
@@ -52,6 +52,16 @@ if "$python" -m venv "$work/lint" && "$work/lint/bin/pip" install -q oelint-adv 
     done
 else
     skipped "recipes" "oelint-adv cannot be installed from PyPI"
+fi
+
+# The same files by the grammar of Yocto's language server.
+if has npm &&
+    npm install --silent --no-audit --no-fund --prefix "$work/npm" language-server-bitbake >"$work/log" 2>&1; then
+    find yocto/meta-evse \( -name '*.bb' -o -name '*.conf' \) -print0 |
+        NODE_PATH="$work/npm/node_modules" xargs -0 node yocto/grammar.js >"$work/log" 2>&1
+    result "grammar of recipes" $? "$work/log"
+else
+    skipped "grammar of recipes" "npm cannot install language-server-bitbake"
 fi
 
 # Everything that pytest knows: unit, packages, layer, external tree, updates, boards against device trees, and (asked
