@@ -1,7 +1,8 @@
 """What the first start of a station compiles, made once: the other starts of the tests find it in their directory.
 
-Stamps say what it was made of, so a start that needs anything else makes it itself, as ever. What the first start does
-is the matter of tests/test_prepare.py, tests/test_demo.py and tests/packaging.
+Stamps say what it was made of, so a start that needs anything else makes it itself, as ever; it is made anew when a
+source changes meanwhile. What the first start does is the matter of tests/test_prepare.py, tests/test_demo.py and
+tests/packaging.
 
 The byte code of the front end, which no environment may forbid to keep, is a part of it.
 """
@@ -20,17 +21,23 @@ from evse import prepare
 def lay(state: Path) -> None:
     """Puts byte code and tables into a state directory that has none; its configuration is still to be compiled."""
     if not (state / prepare.COMPILED).exists():
-        shutil.copytree(Path(_made().name) / prepare.COMPILED, state / prepare.COMPILED, copy_function=_link)
+        made = _made(prepare._fingerprint(prepare._sources()))
+        shutil.copytree(Path(made.name) / prepare.COMPILED, state / prepare.COMPILED, copy_function=_link)
 
 
 def environment() -> dict[str, str]:
     """That of this process, for one that imports the program from the tree and keeps its byte code outside of it."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**inherited, "PYTHONPATH": prepare.ROOT, "PYTHONPYCACHEPREFIX": os.path.join(_made().name, "front")}
+    return {**inherited, "PYTHONPATH": prepare.ROOT, "PYTHONPYCACHEPREFIX": _front().name}
 
 
 @cache
-def _made() -> tempfile.TemporaryDirectory[str]:
+def _front() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory()
+
+
+@cache
+def _made(sources: str) -> tempfile.TemporaryDirectory[str]:
     made = tempfile.TemporaryDirectory()
     prepare.prepare(None, made.name)  # of no station file
     for name in (prepare.CONFIG, "config.stamp"):
