@@ -88,7 +88,7 @@ class Station:
             self.board = load_board(config["board"], checked=True)
         except HalError as error:
             raise HardwareError(error.code, error.detail) from None
-        self.evses = {id: _evse(devices) for id, devices in self.board.evses.items()}
+        self.evses = {id: evse_of(devices) for id, devices in self.board.evses.items()}
         self.side = self._make_side(state_dir)
         self.runner = Runner(loop, self.clock, self.timers, log, self.side.engine, self.side.journal, self.system_utc)
         self.controllers = {
@@ -373,7 +373,8 @@ def _min_close_s(config: dict[str, Any], evse_id: int) -> float:
     return float(contactor.get("min_close_interval_s", default_s))
 
 
-def _evse(devices: Any) -> Evse:
+def evse_of(devices: Any) -> Evse:
+    """What OCPP knows of an EVSE, by its devices."""
     connectors = [Connector(id, kind, tethered, id in devices.locks) for id, kind, tethered in devices.connectors]
     evse = Evse(devices.id, connectors, devices.phases, devices.max_current_a, False if devices.sees_parking else None)
     evse.switches_phases = devices.phase_switch is not None

@@ -16,19 +16,13 @@ from __future__ import annotations
 import posix
 from typing import Any
 
-from evse.charging.session import ChargingController
 from evse.clock import Clock, Timers, timestamp
 from evse.csms.ledger import Session
-from evse.model import Connector, Evse
-from evse.ocpp.device_model import DeviceModel
 from evse.ocpp.engine import Engine
-from evse.ocpp.station_facts import provide_facts
-from evse.online import SETTINGS
-from evse.shell.runner import Runner
 from evse.store.documents import Documents
 from evse.store.journal import Journal
-from hal.board import load_board
-from tests.support.bench import NOW_UTC, STATION, FakeLog, tables, variable_table
+from tests.support.assembly import Assembly
+from tests.support.bench import NOW_UTC, STATION, FakeLog
 from tests.support.modelcsms import IDENTITY, ModelCsms
 from tests.support.outlets import board_file
 from tests.support.powercut import PowerCutFS
@@ -99,22 +93,6 @@ class NotedJournal(Journal):
             self.promised.update(self.given)
 
 
-class Settings:
-    """Settings of the charging controllers, out of the device model."""
-
-    free_vending = False
-    min_close_interval_s = 0.0
-    lock_timeout_s = 5.0
-    contactor_timeout_s = 1.0
-
-    def __init__(self, model: DeviceModel) -> None:
-        self._model = model
-
-    def __getattr__(self, name: str) -> Any:
-        kind, component, variable = SETTINGS[name]
-        return getattr(self._model, kind)(component, variable)
-
-
 class Plant:
     """See the module.
 
@@ -166,71 +144,38 @@ class Plant:
 
     def _make(self, power_loss: str, variables: dict[str, str]) -> None:
         clock = self.clock = Clock(self.loop.time, lambda: self.utc() + self.skew_s, boot=f"boot{self.boots}")
-        timers = Timers()
         fs: Any = self.fs if self.options["directory"] is None else posix
-        documents = Documents(self.directory + "/documents", fs=fs, log=self.log)
-        journal = self.journal = NotedJournal(
-            self.directory + "/journal", fs=fs, log=self.log, droppable=Engine.is_droppable
-        )
-        self.board = load_board(board_file(self.options["board"]))
-        self.sim: Any = self.board.simulation
-        self.evses = {}
-        for id, devices in self.board.evses.items():
-            connectors = [Connector(*each, lock=each[0] in devices.locks) for each in devices.connectors]
-            self.evses[id] = Evse(id, connectors, devices.phases, devices.max_current_a)
+        self.journal = NotedJournal(self.directory + "/journal", fs=fs, log=self.log, droppable=Engine.is_droppable)
         overrides = []
         for name, value in variables.items():
             component, _, variable = name.partition(".")
             variable, _, instance = variable.rstrip("]").partition("[")
             entry = {"component": component, "variable": variable, "value": value}
             overrides.append({**entry, "variable_instance": instance} if instance else entry)
-        self.model = DeviceModel(variable_table().get, documents, evses=self.evses, overrides=overrides)
-        station = {**STATION, "power_loss": power_loss}
         self._count = 0
-        self.engine = Engine(
+        made = self._made = Assembly(
+            board=board_file(self.options["board"]),
+            loop=self.loop,
             clock=clock,
-            timers=timers,
-            journal=journal,
-            documents=documents,
-            model=self.model,
-            station=station,
-            evses=self.evses,
-            tables=tables,
+            utc=lambda: self.utc() + self.skew_s,
             log=self.log,
+            documents=Documents(self.directory + "/documents", fs=fs, log=self.log),
+            journal=self.journal,
+            variables=overrides,
+            station={**STATION, "power_loss": power_loss},
             random=self._random,
+            send=self._uplink,
+            hear=self._emit,
+            displays=self.displays,
         )
-        provide_facts(self.model, station=station, evses=self.evses, clock=clock, faults=self.engine.faults)
-        runner = self.runner = Runner(
-            self.loop, clock, timers, self.log, self.engine, journal, lambda: self.utc() + self.skew_s
-        )
-        runner.send = self._uplink
-        settings = Settings(self.model)
-        emit = self._emit
-        self.controllers = {
-            id: ChargingController(id, devices, timers, clock, emit, settings, self.log)
-            for id, devices in self.board.evses.items()
-        }
-        controllers = self.controllers
-        runner.effects.update(
-            authorize=lambda evse: controllers[evse].authorize(),
-            stop=lambda evse, reason: controllers[evse].stop(reason),
-            limit=lambda evse, *limit: controllers[evse].limit(*limit),
-            unlock=lambda evse, connector: controllers[evse].unlock(connector),
-            permit=lambda evse, permitted: controllers[evse].permit(permitted),
-            display=lambda evse, text: self.displays.append(text),
-            reboot=self._reboot,
-            reconnect=lambda why: self._reconnect(),
-            clock=lambda at: None,
-            settings=lambda: None,
-        )
+        self.board, self.evses, self.model = made.board, made.evses, made.model
+        self.sim: Any = made.board.simulation
+        self.engine, self.runner, self.controllers = made.engine, made.runner, made.controllers
+        self.runner.effects.update(reboot=self._reboot, reconnect=lambda why: self._reconnect(), clock=lambda at: None)
 
     def start(self) -> Plant:
-        """As evse/app.py: the engine takes up what was interrupted, then the hardware starts."""
-        self.runner.tell(self.engine.start)
-        for controller in self.controllers.values():
-            controller.start(self.loop)
-        for reader, ids in self.board.readers:
-            reader.start(self.loop, lambda event, *values, ids=ids: self._hear_reader(ids, *values))
+        """The process begins."""
+        self._made.start()
         self.runner.pump()
         self.advance(0)
         return self
@@ -417,9 +362,6 @@ class Plant:
 
     def _emit(self, fact: str, evse_id: int | None, *values: Any) -> None:
         self.runner.tell(self.engine.fact, fact, evse_id, *values)
-
-    def _hear_reader(self, evse_ids: tuple[int, ...], id_token: str, kind: str, *meant: tuple[int, ...]) -> None:
-        self.runner.tell(self.engine.token_presented, meant[0] if meant else evse_ids, id_token, kind)
 
     def check(self) -> None:
         """What holds after every step."""

@@ -23,18 +23,13 @@ import json
 import tempfile
 from typing import Any
 
-from evse.charging.session import ChargingController
-from evse.clock import Clock, Timers, timestamp
+from evse.clock import Clock, timestamp
 from evse.errors import CsmsError
-from evse.model import Connector, Evse
 from evse.ocpp.engine import Engine
-from evse.ocpp.station_facts import provide_facts
-from evse.online import SETTINGS
-from evse.shell.runner import Runner
 from evse.store.documents import Documents
 from evse.store.journal import Journal
-from hal.board import load_board
-from tests.support.bench import NOW_UTC, STATION, FakeLog, make_model, ram, tables
+from tests.support.assembly import Assembly
+from tests.support.bench import NOW_UTC, STATION, FakeLog, ram, tables
 from tests.support.fakeloop import FakeLoop
 from tests.support.outlets import board_file
 
@@ -105,50 +100,26 @@ class WholeStation:
         """Starts the station on what is in its store; vehicles and meters are as they were left."""
         before = getattr(self, "board", None)
         self.clock = Clock(self.loop.time, self._utc, boot="bench")
-        self.timers = Timers()
         directory = self._scratch.name
-        documents = Documents(directory + "/documents", log=self.log)
         self.journal = Journal(directory + "/journal", log=self.log, droppable=Engine.is_droppable)
-        self.board = load_board(self._board_description)
-        self.sim = self.board.simulation
-        evses = {
-            id: Evse(
-                id,
-                [Connector(*told, lock=told[0] in devices.locks) for told in devices.connectors],
-                devices.phases,
-                parking=False if devices.sees_parking else None,
-            )
-            for id, devices in self.board.evses.items()
-        }
-        self.model = make_model(documents, evses, self._variables, self.log)
-        self.engine = Engine(
+        made = Assembly(
+            board=self._board_description,
+            loop=self.loop,
             clock=self.clock,
-            timers=self.timers,
-            journal=self.journal,
-            documents=documents,
-            model=self.model,
-            station=self._description,
-            evses=evses,
-            tables=tables,
+            utc=self._utc,
             log=self.log,
+            documents=Documents(directory + "/documents", log=self.log),
+            journal=self.journal,
+            variables=self._variables,
+            station=self._description,
             random=self._bytes,
+            send=self._hear,
+            hear=self._emit,
+            displays=self.displays,
         )
-        provide_facts(self.model, station=self._description, evses=evses, clock=self.clock, faults=self.engine.faults)
-        self.runner = Runner(self.loop, self.clock, self.timers, self.log, self.engine, self.journal, self._utc)
-        self.runner.send = self._hear
-        settings = _Settings(self.model)
-        self.controllers = {
-            id: ChargingController(id, devices, self.timers, self.clock, self._emit, settings, self.log)
-            for id, devices in self.board.evses.items()
-        }
+        self.board, self.sim, self.model = made.board, made.board.simulation, made.model
+        self.engine, self.runner, self.controllers = made.engine, made.runner, made.controllers
         self.runner.effects.update(
-            authorize=lambda evse: self.controllers[evse].authorize(),
-            stop=lambda evse, reason: self.controllers[evse].stop(reason),
-            limit=lambda evse, *limit: self.controllers[evse].limit(*limit),
-            unlock=lambda evse, connector: self.controllers[evse].unlock(connector),
-            permit=lambda evse, permitted: self.controllers[evse].permit(permitted),
-            display=lambda evse, text: self.displays.append(text),
-            settings=lambda: None,
             job=lambda number, name, request, within_s: self.jobs.update({number: (name, request)}),
             job_stop=lambda number: self.jobs.pop(number, None),
             **{name: lambda *args, name=name: self.effects.append((name, *args)) for name in OUTWARD},
@@ -156,11 +127,7 @@ class WholeStation:
         self._running = True
         if before is not None:
             self._carry_over(before)
-        self.runner.tell(self.engine.start)
-        for controller in self.controllers.values():
-            controller.start(self.loop)
-        for reader, evse_ids in self.board.readers:
-            reader.start(self.loop, lambda event, *values, ids=evse_ids: self._read(ids, *values))
+        made.start()
         self.loop.settle()
 
     def power_cut(self) -> None:
@@ -390,9 +357,6 @@ class WholeStation:
         if self._running:
             self.runner.tell(self.engine.fact, fact, evse_id, *values)
 
-    def _read(self, ids: tuple[int, ...], id_token: str, kind: str, evses: tuple[int, ...] | None = None) -> None:
-        self.runner.tell(self.engine.token_presented, evses or ids, id_token, kind)
-
     def _hear(self, *texts: str) -> None:
         for frame in map(json.loads, texts):
             if frame[0] != 2:
@@ -415,19 +379,3 @@ class WholeStation:
 
 # Effects that the bench only notes.
 OUTWARD = ("reboot", "reconnect", "clock")
-
-
-class _Settings:
-    """What a charging controller reads at use, as the station's composition gives it."""
-
-    free_vending = False
-    min_close_interval_s = 0.0
-    lock_timeout_s = 5.0
-    contactor_timeout_s = 1.0
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    def __getattr__(self, name: str) -> Any:
-        kind, component, variable = SETTINGS[name]
-        return getattr(self._model, kind)(component, variable)
