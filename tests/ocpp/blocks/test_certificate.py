@@ -398,6 +398,18 @@ def test_a03_fr_19_a_renewal_that_is_never_delivered_is_told_in_the_last_week_an
 
 
 @versions
+@pytest.mark.parametrize("wait_s", ["10", "0"])
+def test_a_renewal_that_was_just_asked_for_is_not_missed_yet(version: str, wait_s: str) -> None:
+    station = Certified(version, {**WAIT, "value": wait_s}, TIMES)
+    station.renew(days=(-1, 5))
+    station.bench.log.lines.clear()
+    station.bench.fact("clock_changed")
+    told = station.events(station.rest())
+    assert told == ([] if wait_s == "10" else ["ChargingStationCertificateExpires"])  # 0: there is no second request
+    assert len(station.bench.log.texts("error")) == len(told)
+
+
+@versions
 def test_nothing_is_renewed_while_the_time_is_unknown(version: str) -> None:
     station = Certified(version)
     station.renew(days=(-1, 31))

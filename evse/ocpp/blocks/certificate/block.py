@@ -259,10 +259,11 @@ class Block:
             used = self._is_used(use) if use in STATION_USES else self._secc(None) is not None
             if not used or expires - ahead_s > at:
                 continue
-            if use not in self._signings and "" not in self._signings:
+            signing = self._signings.get(use) or self._signings.get("")
+            if signing is None:
                 self.ctx.log.info("a certificate ends soon and is renewed", use=use)
                 self._begin(use, None, early=False)
-            else:
+            elif signing.repeats or not self.ctx.model.integer("SecurityCtrlr", "CertSigningWaitMinimum"):
                 self._missing(use, (expires - at) / DAY_S)
 
     def _missing(self, use: str, days: float) -> None:
