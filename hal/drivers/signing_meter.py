@@ -37,7 +37,7 @@ _MOST = 120
 # Before this moment the clock of the computer was not set (2024-01-01).
 _TIME_SET = 1_704_067_200
 _FAULT = "PowerMeterFailure"
-# Who charges [OCMF 1.4 table 3]. That a card was read is hearsay: the meter did not see it.
+# Who charges [OCMF 1.4, user assignment]. That a card was read is hearsay: the meter did not see it.
 _NOBODY = '{"FV":"1.0","IS":false,"IL":"NONE","IF":[],"IT":"NONE","ID":""}'
 _SOMEBODY = '{"FV":"1.0","IS":true,"IL":"HEARSAY","IF":[%s],"IT":"%s","ID":"%s"}'
 # Kinds of tokens of OCPP in OCMF's words; of others only the text is told.

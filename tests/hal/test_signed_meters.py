@@ -306,7 +306,7 @@ def told(rig: Rig) -> Table:
     ],
 )
 def test_iskra_is_told_who_charges(iskra: Rig, token: str, kind: str, flags: list[str], type: str) -> None:
-    """[OCMF 1.4 table 3: the station can vouch for no more than that the card was read]"""
+    """[OCMF 1.4, user assignment: the station can vouch for no more than that the card was read]"""
     iskra.meter.identify(token, kind)
     iskra.meter.begin()
     iskra.until(iskra.signed)
