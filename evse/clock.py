@@ -20,6 +20,7 @@ UTC_FLOOR_S = 1_704_067_200
 CORRECTION_S = 2.0
 # Days from 0000-03-01 (a year that ends with February needs no leap day cases) to 1970-01-01.
 _DAYS_TO_1970 = 719_468
+_told: tuple[int | None, str] = None, ""  # the latest time stamp: milliseconds, text
 
 
 class Clock:
@@ -152,9 +153,12 @@ class Timers:
 
 def timestamp(at: float) -> str:
     """UTC seconds as RFC 3339 text with milliseconds and `Z`, as OCPP writes it."""
+    global _told
     at_ms = int(at * 1000 + 0.5)
-    year, month, day, hour, minute, second = time.gmtime(at_ms // 1000)[:6]
-    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{at_ms % 1000:03}Z"
+    if at_ms != _told[0]:  # else an event and its sample
+        year, month, day, hour, minute, second = time.gmtime(at_ms // 1000)[:6]
+        _told = at_ms, f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{at_ms % 1000:03}Z"
+    return _told[1]
 
 
 def parse_timestamp(text: str) -> float:

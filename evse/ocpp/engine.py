@@ -118,6 +118,7 @@ class Engine:
         self._unsaved: list[tuple[list[Any], dict[str, Any] | None, bool]] = []
         self._save_timer: Timer | None = None
         self._busy = False
+        self._due = False  # something must be on the disk before anything leaves
         self._jobs: Any = None
         self._outbox = Outbox(self)
 
@@ -274,7 +275,10 @@ class Engine:
         durable: bool = True,
         keep: dict[str, Any] | None = None,
     ) -> None:
-        """Journals an event that must not be lost, and what is to be kept, as one atomic write; delivered in order."""
+        """Journals an event that must not be lost, and what is to be kept, as one atomic write; delivered in order.
+
+        Durable: on the disk before any frame or effect of this turn leaves the engine, all of a turn by one sync.
+        """
         entry = [block.name, event, row, 1] if droppable else [block.name, event, row]
         if self._unsaved or not self._save(entry, keep, durable):
             self._keep_unsaved(entry, keep, durable)
@@ -282,7 +286,7 @@ class Engine:
     def keep(self, **state: Any) -> None:
         """Keeps small state over a power cut: name -> JSON value, None forgets it. Names begin with the block's."""
         try:
-            self.journal.write(keep=state)
+            self.journal.write(keep=state, durable=self._syncs_at_once())
         except StoreError as error:
             self.log.error("the store refused state", why=str(error))
 
@@ -399,6 +403,9 @@ class Engine:
         try:
             call(*args)
             self._outbox.pump()
+            if self._due:
+                self.journal.sync()
+                self._due = False
         except StoreError as error:
             self.log.error("the store refused a write", why=str(error))
         finally:
@@ -547,9 +554,14 @@ class Engine:
         if security is not None:
             security.event(type, tech_info=tech_info)
 
+    def _syncs_at_once(self) -> bool:
+        """Whether what must be durable is so at once; inside a turn it is at its end."""
+        self._due = self._due or self._busy
+        return not self._busy
+
     def _save(self, entry: list[Any], keep: dict[str, Any] | None, durable: bool) -> bool:
         try:
-            self.journal.write(entry, keep, durable)
+            self.journal.write(entry, keep, durable and self._syncs_at_once())
         except StoreError as error:
             self.log.error("an event could not be journaled and waits in memory", why=str(error))
             return False

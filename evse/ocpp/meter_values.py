@@ -35,6 +35,9 @@ _UNITS = (
     ("Temperature", "Celsius"), ("RPM", "RPM"),
 )  # fmt: skip
 _known: dict[str, str] = {}  # units found, of what is in MEASURANDS
+_places: dict[tuple[str, str | None], tuple[Any, Any]] = {}  # what stands for a measurand and its phase in a sample
+# So many of them are remembered: more than a meter has.
+_PLACES = 64
 
 
 def unit(measurand: str) -> str:
@@ -50,7 +53,8 @@ def unit(measurand: str) -> str:
 def exact(value: float) -> int | float:
     """The value to the thousandth of its unit, an integer where it is one."""
     value = round(value, 3)
-    return int(value) if value == int(value) else value
+    whole = int(value)
+    return whole if whole == value else value
 
 
 def pack(
@@ -58,13 +62,20 @@ def pack(
 ) -> list[Any]:
     """A sample as the module describes it, of ((measurand, phase), value)."""
     packed = [stamp, CONTEXTS.index(context), _signed(signed) if signed else 0]
-    for (measurand, phase), value in values:
-        packed += (
-            MEASURANDS.index(measurand) if measurand in MEASURANDS else measurand,
-            -1 if phase is None else PHASES.index(phase) if phase in PHASES else phase,
-            exact(value),
-        )
+    for place, value in values:
+        packed += _places.get(place) or _place(*place)
+        packed.append(exact(value))
     return packed
+
+
+def _place(measurand: str, phase: str | None) -> tuple[Any, Any]:
+    if len(_places) >= _PLACES:
+        _places.clear()
+    place = _places[measurand, phase] = (
+        MEASURANDS.index(measurand) if measurand in MEASURANDS else measurand,
+        -1 if phase is None else PHASES.index(phase) if phase in PHASES else phase,
+    )
+    return place
 
 
 def _signed(signed: dict[str, Any]) -> list[Any]:

@@ -12,11 +12,12 @@ from evse import jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 KEPT_CHARACTERS = 2048
-OPEN_CALLS = 64
+# Frames among which the call of an answer is looked for, to tell about it at once.
+RECENT = 50
 MASK = "***"
 # Variables and keys whose values are passwords, and what their names have in common.
 PASSWORDS = ("BasicAuthPassword", "AuthorizationKey", "basicAuthPassword", "apnPassword", '"password"')
@@ -26,7 +27,7 @@ HINTS = ("assword", "AuthorizationKey")
 class Trace:
     """Notes frames as they pass. `follow(entry)` is called with each one; set it only while somebody listens."""
 
-    __slots__ = ("follow", "_clock", "_log", "_ring", "_calls", "_path", "_limit_bytes", "_fd", "_size")
+    __slots__ = ("follow", "_clock", "_log", "_ring", "_path", "_limit_bytes", "_fd", "_size")
 
     def __init__(
         self, clock: Any, log: Any, messages: int = 50, path: str | None = None, limit_bytes: int = 10_000_000
@@ -34,8 +35,8 @@ class Trace:
         self.follow: Callable[[dict[str, Any]], Any] | None = None
         self._clock = clock
         self._log = log
-        self._ring: deque[tuple[float | None, str, str, float | None, str]] = deque(maxlen=messages)
-        self._calls: dict[tuple[str, str], tuple[str, float]] = {}  # (who called, id) -> action, when
+        # UTC, monotonic time, direction, text
+        self._ring: deque[tuple[float | None, float, str, str]] = deque(maxlen=messages)
         self._path = path
         self._limit_bytes = limit_bytes
         self._fd = -1
@@ -43,32 +44,29 @@ class Trace:
 
     def note(self, direction: str, text: str) -> None:
         """A frame of ours went "out", or one of the CSMS came "in"."""
-        kind, id, action = _head(text)
-        now = self._clock.now()
-        ms = None
-        if kind == "2":
-            while len(self._calls) >= OPEN_CALLS:
-                del self._calls[next(iter(self._calls))]
-            self._calls[direction, id] = action, now
-        elif kind in "345" and (call := self._calls.pop(("in" if direction == "out" else "out", id), None)) is not None:
-            action = call[0]
-            ms = round((now - call[1]) * 1000, 1)
         if (HINTS[0] in text or HINTS[1] in text) and any(word in text for word in PASSWORDS):
             text = _masked(text)
         if "@" in text:
             text = _without_user(text)
-        at = self._clock.utc()
-        self._ring.append((at, direction, action, ms, text[:KEPT_CHARACTERS]))
-        if self.follow is not None:
-            self.follow(_entry(at, direction, action, ms, text))
-        if self._path is not None:
-            self._write(
-                jsontext.dumps(_entry(at, direction, action, ms, text)).encode("utf-8", "backslashreplace") + b"\n"
-            )
+        row = self._clock.utc(), self._clock.now(), direction, text
+        if self.follow is not None or self._path is not None:
+            self._tell(row)
+        self._ring.append((*row[:3], text[:KEPT_CHARACTERS]))
 
     def entries(self, action: str | None = None) -> list[dict[str, Any]]:
-        """The frames kept, oldest first: at (UTC seconds or None), dir ("in" from the CSMS), action, ms, frame."""
-        return [_entry(*row) for row in self._ring if action in (None, row[2])]
+        """The frames kept, oldest first: at (UTC seconds or None), dir ("in" from the CSMS), action, ms, frame.
+
+        An answer has the action and the latency of its call, as long as that is kept, too.
+        """
+        return [entry for entry in _entries(self._ring) if action in (None, entry["action"])]
+
+    def _tell(self, row: tuple[float | None, float, str, str]) -> None:
+        """The follower and the file get the whole frame."""
+        entry = _entries([*self._ring, row][-RECENT:])[-1]
+        if self.follow is not None:
+            self.follow(entry)
+        if self._path is not None:
+            self._write(jsontext.dumps(entry).encode("utf-8", "backslashreplace") + b"\n")
 
     def close(self) -> None:
         """Closes the file; may be called twice."""
@@ -92,8 +90,19 @@ class Trace:
             self._path = None
 
 
-def _entry(at: float | None, direction: str, action: str, ms: float | None, frame: str) -> dict[str, Any]:
-    return {"at": at, "dir": direction, "action": action, "ms": ms, "frame": frame}
+def _entries(rows: Iterable[tuple[float | None, float, str, str]]) -> list[dict[str, Any]]:
+    entries = []
+    calls: dict[tuple[str, str], tuple[str, float]] = {}  # (direction of the answer, id) -> action, when
+    for at, when, direction, text in rows:
+        kind, id, action = _head(text)
+        ms = None
+        if kind == "2":
+            calls["in" if direction == "out" else "out", id] = action, when
+        elif kind in "345" and (call := calls.pop((direction, id), None)) is not None:
+            action = call[0]
+            ms = round((when - call[1]) * 1000, 1)
+        entries.append({"at": at, "dir": direction, "action": action, "ms": ms, "frame": text})
+    return entries
 
 
 def _head(text: str) -> tuple[str, str, str]:

@@ -166,6 +166,7 @@ class Journal:
             self._rewrite(self._files.all[-1:])
         elif self.unsynced:
             self._files.sync()
+        self._loose = 0
         self._marks_only = True
 
     def close(self) -> None:

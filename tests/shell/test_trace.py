@@ -57,13 +57,13 @@ def test_the_ring_forgets_the_oldest_and_cuts_what_is_long() -> None:
     assert [len(entry["frame"]) for entry in kept.entries()] == [trace.KEPT_CHARACTERS] * 2
 
 
-def test_calls_that_are_never_answered_are_forgotten() -> None:
-    kept, _, _ = make()
-    for number in range(trace.OPEN_CALLS + 1):
+def test_an_answer_whose_call_is_forgotten_has_no_action() -> None:
+    kept, _, _ = make(messages=3)
+    for number in range(2):
         kept.note("in", f'[2,"{number}","Reset",{{}}]')
     kept.note("out", '[3,"0",{}]')
     kept.note("out", '[3,"1",{}]')
-    assert [entry["action"] for entry in kept.entries()][-2:] == ["?", "Reset"]
+    assert [(entry["action"], entry["ms"]) for entry in kept.entries()] == [("Reset", None), ("?", None), ("Reset", 0)]
 
 
 def test_what_is_no_frame_is_shown_as_it_is() -> None:
@@ -112,7 +112,9 @@ def test_followers_get_whole_frames() -> None:
     seen: list[dict[str, Any]] = []
     kept.follow = seen.append
     kept.note("out", f'[2,"1","Heartbeat",{{"x":"{"y" * 5000}"}}]')
+    kept.note("in", '[3,"1",{}]')
     assert len(seen[0]["frame"]) > 5000
+    assert (seen[1]["action"], seen[1]["ms"]) == ("Heartbeat", 0)
 
 
 def test_the_file_is_json_lines_for_its_owner_and_rolls(tmp_path: Path) -> None:
