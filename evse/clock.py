@@ -135,10 +135,11 @@ class Timers:
 
     def next(self) -> float | None:
         """Monotonic time of the next call, None if there is none."""
-        while self._heap and self._heap[0].call is None:
-            heappop(self._heap)
+        heap = self._heap
+        while heap and heap[0].call is None:
+            heappop(heap)
             self._dead -= 1
-        return self._heap[0].when if self._heap else None
+        return heap[0].when if heap else None
 
     def run(self, now: float) -> None:
         """Runs what is due at `now`, earliest first; what a call adds for `now` runs too."""

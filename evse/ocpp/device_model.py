@@ -55,6 +55,8 @@ CHARACTERISTICS = (
     ("unit", UNIT), ("minLimit", LEAST), ("maxLimit", MOST), ("valuesList", VALUES), ("maxElements", ELEMENTS),
 )  # fmt: skip
 
+_BOOLEANS: dict[str | None, bool] = {"true": True, "false": False}
+
 
 class DeviceModel:
     """See the module's text. Nothing here raises for what the CSMS asks or writes: it is answered by a status."""
@@ -125,7 +127,7 @@ class DeviceModel:
 
     def boolean(self, component: str, variable: str, *selectors: Any, **more: Any) -> bool | None:
         """The value as bool, None if absent or neither true nor false."""
-        return {"true": True, "false": False}.get(self.get(component, variable, *selectors, **more) or "")
+        return _BOOLEANS.get(self.get(component, variable, *selectors, **more))
 
     def members(self, component: str, variable: str, *selectors: Any, **more: Any) -> list[str] | None:
         """The elements of a list, [] for an empty one, None if absent."""

@@ -212,9 +212,8 @@ class Loop:
             ready = self._epoll.poll(0) if select((self._epoll,), (), (), wait_s)[0] else []
         for fd, mask in ready:
             for side, deaf in ((0, EPOLLOUT), (1, EPOLLIN)):
-                calls = self._calls.get(fd)  # anew for each side: a callback may have removed it
-                handle = calls[side] if calls else None
-                if handle is not None and mask & ~deaf:
+                # Looked up anew for each side: a callback may have removed it.
+                if mask & ~deaf and (calls := self._calls.get(fd)) and (handle := calls[side]) is not None:
                     self._run(handle)
         now = self.time()
         while (when := self._timers.next()) is not None and when <= now:

@@ -82,13 +82,11 @@ class Transaction:
 
     def live(self) -> dict[str, Any]:
         """What a power cut must not take, and what seldom changes; compact."""
-        kept: dict[str, Any] = {"t": self.id, "w": self.started}
-        for key, value in (
-            ("b", self.begin_wh), ("g", self.group), ("r", self.remote_start_id), ("v", self.reservation_id),
-            ("x", self.connector), ("s", self.reason), ("l", self.limit_wh),
-        ):  # fmt: skip
-            if value is not None:
-                kept[key] = value
+        kept = {
+            "t": self.id, "w": self.started, "b": self.begin_wh, "g": self.group, "r": self.remote_start_id,
+            "v": self.reservation_id, "x": self.connector, "s": self.reason, "l": self.limit_wh,
+        }  # fmt: skip
+        kept = {key: value for key, value in kept.items() if value is not None}
         if self.token is not None:
             kept["k"] = [self.token.id_token, self.token.kind]
         if self.begun:
