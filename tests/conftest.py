@@ -7,13 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
-# Files with real processes: begun last, one of them keeps one worker busy while the others have nothing left to do.
+# Files with real processes or long sweeps: begun last, one of them keeps one worker busy while the others are done.
 LONG = (
     "tests/system/",
     "tests/packaging/",
     "tests/interop/",
     "tests/conformance/test_ocpp201_b_network",
+    "tests/conformance/test_ocpp201_certificates_over_tls",
+    "tests/conformance/test_ocpp201_a_security",
     "tests/test_",
+    "tests/store/test_powercut",
 )
 
 

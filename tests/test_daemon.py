@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,10 +15,11 @@ import pytest
 from evse.commands.run import LEVELS
 from evse.shell.log import Log
 from evse.store.documents import Documents
+from tests.support import compiled
 from tests.support.certificates import Certificate
 from tests.support.csms import CsmsThread
 from tests.support.localhost import needs_localhost
-from tests.support.station import ROOT, Refused, Station
+from tests.support.station import Refused, Station
 
 FORBIDDEN = (
     "asyncio websockets ssl logging typing dataclasses enum re json datetime hashlib uuid secrets subprocess threading"
@@ -320,7 +320,8 @@ def test_what_cannot_run_is_refused_before_anything_starts(tmp_path: Path) -> No
 
 def run(directory: Path, station: Station, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "evse", "run", "--config", str(station.file), "--state-dir", str(station.state)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    compiled.lay(station.state)
+    environment = compiled.environment()
     return subprocess.run(
         [*command, *arguments], cwd=directory, env=environment, capture_output=True, text=True, timeout=30
     )

@@ -16,6 +16,7 @@ import pytest
 from evse import demo as demonstration
 from evse.csms import Message
 from evse.demo import Demo, DemoError, Result
+from tests.support import compiled
 from tests.support.station import ROOT
 
 
@@ -47,6 +48,7 @@ def test_a_whole_session_in_under_ten_seconds(version: str) -> None:
 def test_a_session_without_energy_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demonstration, "CHARGE_S", 0.0)
     seen: list[Message] = []
+    compiled.lay(tmp_path / "state")
 
     async def scenario() -> Result:
         demo = Demo(str(tmp_path), "2.0.1", lambda text: None, seen.append)
@@ -66,6 +68,7 @@ def test_a_session_without_energy_is_a_failure(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_station_that_cannot_start_is_told_with_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled.lay(tmp_path / "state")
     monkeypatch.setattr(demonstration, "STATION_FILE", 'board = "none" # {url}{identity}{version}\n')
 
     async def scenario() -> None:

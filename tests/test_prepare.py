@@ -16,6 +16,7 @@ from evse.ocpp.device_model import DeviceModel
 from evse.ocpp.schema import Tables
 from evse.shell.tablefile import TableFile
 from evse.store.documents import Documents
+from tests.support import compiled
 from tests.support.bench import FakeLog
 
 SOURCE = '''"""Text."""
@@ -51,8 +52,11 @@ def station_file(tmp_path: Path) -> Path:
     return path
 
 
-def prepared(tmp_path: Path, station_file: Path) -> prepare.Prepared:
+def prepared(tmp_path: Path, station_file: Path, first: bool = False) -> prepare.Prepared:
+    """`first`: the code is compiled here and now."""
     (tmp_path / "state").mkdir(exist_ok=True)
+    if not first:
+        compiled.lay(tmp_path / "state")
     return prepare.prepare(str(station_file), str(tmp_path / "state"))
 
 
@@ -77,7 +81,7 @@ def test_stripped_code_does_the_same_and_a_crash_finds_its_line(tmp_path: Path) 
 
 
 def test_the_compiled_state_serves_the_daemon_and_is_not_made_twice(tmp_path: Path, station_file: Path) -> None:
-    first = prepared(tmp_path, station_file)
+    first = prepared(tmp_path, station_file, first=True)
     with open(first.config, "rb") as file:
         assert marshal.load(file)["csms"]["identity"] == "A"
     compiled = Path(first.config).parent
@@ -118,7 +122,7 @@ def test_a_changed_password_file_counts(tmp_path: Path, station_file: Path) -> N
 
 
 def test_the_daemon_starts_from_compiled_files_alone(tmp_path: Path, station_file: Path) -> None:
-    done = prepared(tmp_path, station_file)
+    done = prepared(tmp_path, station_file, first=True)
     command = prepare.daemon_command(done, str(tmp_path / "state"), str(tmp_path / "c.sock"), "info")
     assert command[1:4] == ["-I", "-S", "-OO"]
     at = command.index("-c")

@@ -72,7 +72,7 @@ def test_TC_A_19_CS_upgrade_security_profile(level: int, version: str, tmp_path:
             if level == 1:
                 before = csms.now.connections[IDENTITY]
                 move(csms, None, **here)
-                time.sleep(4)
+                time.sleep(1.5)  # for some ten attempts
                 assert IDENTITY not in csms.now.connections
                 move(csms, authority.server(), **here)
                 under_test.wait(lambda: csms.now.connections.get(IDENTITY) not in (None, before), LIMIT_S)

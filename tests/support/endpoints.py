@@ -39,7 +39,6 @@ url = "{url}"
 identity = "{identity}"
 ocpp_versions = ["{version}"]
 connect_timeout_s = 2
-backoff_minimum_s = 1
 backoff_random_s = 0
 {security}
 {slots}
@@ -48,6 +47,7 @@ backoff_random_s = 0
 reset_delay_s = 0
 
 [ocpp.variables]
+OCPPCommCtrlr.RetryBackOffWaitMinimum = 0
 SecurityCtrlr.AdditionalRootCertificateCheck = {check}
 """
 

@@ -37,12 +37,12 @@ identity = "{IDENTITY}"
 password = "{PASSWORD}"
 ocpp_versions = ["VERSION"]
 security_profile = 1
-backoff_minimum_s = 1
 backoff_random_s = 0
 ping_interval_s = 0
 call_timeout_s = 1
 
 [ocpp.variables]
+OCPPCommCtrlr.RetryBackOffWaitMinimum = 0
 SampledDataCtrlr.TxUpdatedInterval = 1
 OCPPCommCtrlr."MessageAttempts[TransactionEvent]" = 20
 OCPPCommCtrlr."MessageAttemptInterval[TransactionEvent]" = 1
