@@ -177,16 +177,25 @@ def systemd():
     tell("blame", output("systemd-analyze", "blame", "--no-pager").splitlines()[:6])
     tell("exposure", output("systemd-analyze", "security", "--no-pager", "evse.service").splitlines()[-1])
 
+    tell("charges", begin())  # then somebody presses the emergency stop, and pulls it out again
+    until(lambda: evse()["faults"])
+    ask("unplug", evse=1)
+    until(lambda: evse()["transaction"] is None and not evse()["faults"])
+
     pid = int(unit("MainPID")["MainPID"])
     tell("session", begin())
+    time.sleep(5)
     os.kill(pid, signal.SIGSTOP)
     stopped = time.monotonic()
+    tell("stopped", uptime())
     until(lambda: not os.path.exists(f"/proc/{pid}"))
     killed_s = time.monotonic() - stopped
+    until(lambda: unit("MainPID")["MainPID"] not in ("0", str(pid)))
+    tell("started", uptime())
     another(pid)
     journal = output("journalctl", "--no-pager", "-q", "-u", "evse", "-o", "cat")
     reason = [line for line in journal.splitlines() if "atchdog" in line or "Failed with" in line]
-    tell("bitten", killed_s, time.monotonic() - stopped, unit("NRestarts", "ExecStopPost"), reason)
+    tell("bitten", killed_s, time.monotonic() - stopped, unit("NRestarts"), reason)
 
     for kind in ("Immediate", "OnIdle"):
         pid = int(unit("MainPID")["MainPID"])

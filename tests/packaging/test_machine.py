@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 from evse.csms.ledger import REGISTER
 from tests.support import armmachine
 from tests.support.csms import CsmsThread
+from tests.support.station import ROOT
 
 pytestmark = pytest.mark.slow
 IDENTITY = "ARM001"
@@ -69,6 +72,15 @@ def machine(image: Path, csms: CsmsThread, seed: int, tmp_path: Path) -> Iterato
     machine = armmachine.Machine(image, tmp_path, text, chance=random.Random(seed))
     yield machine
     machine.close()
+
+
+def test_what_python_takes_on_flash(image: Path) -> None:
+    """Interpreter, standard library and program of a lean image for armhf; without OpenSSL, which is the system's."""
+    done = subprocess.run([sys.executable, ROOT / "yocto" / "flash", image / "root"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    print("\n" + done.stdout)
+    sizes = {kind.strip(): int(size) for size, kind in (line.split(None, 1) for line in done.stdout.splitlines())}
+    assert sizes["evse"] <= 800_000 and sizes["all without OpenSSL"] <= 7_000_000
 
 
 def test_from_the_kernel_to_boot_notification_and_after_a_kill(machine: armmachine.Machine, csms: CsmsThread) -> None:

@@ -20,7 +20,8 @@ class Emulator:
     def run(self, *command: object) -> None:
         """Power on: QEMU's command; it gets the console's file as the serial line."""
         self._console.write_bytes(b"")
-        words = [*map(str, command), "-nographic", "-monitor", "none", "-serial", f"file:{self._console}"]
+        words = [*map(str, command), "-nographic", "-serial", f"file:{self._console}"]
+        words += [] if "-monitor" in words else ["-monitor", "none"]
         self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def console(self) -> str:
