@@ -25,12 +25,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((at for at, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG)))
 
 
+def _descriptors() -> set[str]:
+    """Those that are open, without the one that the list was read by: its number is the next to be given away."""
+    return {name for name in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{name}")}
+
+
 @pytest.fixture(autouse=True)
 def _no_journal_is_left_open() -> Iterator[None]:
     """A station that a test drops as if the power went keeps its descriptors; a thousand would be too many."""
-    before = set(os.listdir("/proc/self/fd"))
+    before = _descriptors()
     yield
-    for name in set(os.listdir("/proc/self/fd")) - before:
+    for name in _descriptors() - before:
         try:
             target = os.readlink(f"/proc/self/fd/{name}")
         except OSError:
