@@ -1,4 +1,4 @@
-"""For all tests: the long ones begin first; a power cut on the bench closes nothing, so that is done here."""
+"""For all tests: the long ones begin first; what stations compile is kept with the run; journals are closed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
+
+from tests.support import compiled
 
 # Files with real processes or long sweeps: begun last, one of them keeps one worker busy while the others are done.
 LONG = (
@@ -23,6 +25,11 @@ LONG = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first; the order within a file, and among the rest, stays."""
     items.sort(key=lambda item: next((at for at, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    compiled.place = str(tmp_path_factory.mktemp("compiled"))
 
 
 def _descriptors() -> set[str]:

@@ -17,31 +17,35 @@ from pathlib import Path
 
 from evse import prepare
 
+# Where it is kept: a directory of the test run, which goes with it.
+place: str | None = None
+
 
 def lay(state: Path) -> None:
     """Puts byte code and tables into a state directory that has none; its configuration is still to be compiled."""
     if not (state / prepare.COMPILED).exists():
         made = _made(prepare._fingerprint(prepare._sources()))
-        shutil.copytree(Path(made.name) / prepare.COMPILED, state / prepare.COMPILED, copy_function=_link)
+        shutil.copytree(made, state / prepare.COMPILED, copy_function=_link)
 
 
 def environment() -> dict[str, str]:
     """That of this process, for one that imports the program from the tree and keeps its byte code outside of it."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**inherited, "PYTHONPATH": prepare.ROOT, "PYTHONPYCACHEPREFIX": _front().name}
+    return {**inherited, "PYTHONPATH": prepare.ROOT, "PYTHONPYCACHEPREFIX": _front()}
 
 
 @cache
-def _front() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory()
+def _front() -> str:
+    return tempfile.mkdtemp(dir=place)
 
 
 @cache
-def _made(sources: str) -> tempfile.TemporaryDirectory[str]:
-    made = tempfile.TemporaryDirectory()
-    prepare.prepare(None, made.name)  # of no station file
+def _made(sources: str) -> Path:
+    state = tempfile.mkdtemp(dir=place)
+    prepare.prepare(None, state)  # of no station file
+    made = Path(state, prepare.COMPILED)
     for name in (prepare.CONFIG, "config.stamp"):
-        os.unlink(os.path.join(made.name, prepare.COMPILED, name))
+        (made / name).unlink()
     return made
 
 
