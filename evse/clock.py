@@ -28,11 +28,12 @@ class Clock:
 
     Until the CSMS tells the time, UTC is the system clock's, as far as that was ever set. Once it corrected us, UTC
     runs with the monotonic clock from there, so that a system clock that is set later does no harm; as soon as the
-    system clock agrees with the CSMS it is trusted again. `boot` identifies this start of the machine (the kernel's
-    boot id): monotonic stamps of another one cannot be resolved exactly.
+    system clock agrees with the CSMS it is trusted again. `now()` gives the monotonic seconds, for durations and timers
+    only. `boot` identifies this start of the machine (the kernel's boot id): monotonic stamps of another one cannot be
+    resolved exactly.
     """
 
-    __slots__ = ("_monotonic", "_utc", "_anchor_s", "boot")
+    __slots__ = ("now", "_utc", "_anchor_s", "boot")
 
     def __init__(
         self,
@@ -40,19 +41,15 @@ class Clock:
         utc: Callable[[], float] = time.time,
         boot: str = "",
     ) -> None:
-        self._monotonic = monotonic
+        self.now = monotonic
         self._utc = utc
         self._anchor_s: float | None = None  # UTC minus the monotonic clock, as the CSMS had it
         self.boot = boot
 
-    def now(self) -> float:
-        """Monotonic seconds; for durations and timers only."""
-        return self._monotonic()
-
     def utc(self) -> float | None:
         """UTC in seconds since 1970, or None while it is unknown."""
         if self._anchor_s is not None:
-            return self._monotonic() + self._anchor_s
+            return self.now() + self._anchor_s
         at = self._utc()
         return at if at >= UTC_FLOOR_S else None
 
@@ -62,7 +59,7 @@ class Clock:
         if abs(self._utc() - at) <= CORRECTION_S:
             self._anchor_s = None
         elif known is None or abs(known - at) > CORRECTION_S:
-            self._anchor_s = at - self._monotonic()
+            self._anchor_s = at - self.now()
         return known is None or abs(known - at) > CORRECTION_S
 
     def forget(self) -> None:

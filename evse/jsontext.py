@@ -57,7 +57,7 @@ def loads(text: str | bytes, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX
     if not text.isascii() or "\\u" in text:
         _refuse_surrogates(text)
         if "\\u" in text:
-            _refuse_surrogates(_encode(value))
+            _refuse_surrogates("".join(_encode(value, 0)))
     return value
 
 
@@ -75,7 +75,7 @@ def dumps(value: Any) -> str:
     Raises JsonError for NaN, Infinity, a surrogate without its other half, endless nesting, types that JSON lacks.
     """
     try:
-        text: str = _encode(value)
+        text = "".join(_encode(value, 0))
     except RecursionError:
         raise JsonError("nested too deep") from None
     except (TypeError, ValueError) as error:
@@ -225,7 +225,7 @@ def _c_codec() -> tuple[Any, Any, Any]:
     encoder = make_encoder(None, _foreign, encode_basestring, None, ":", ",", False, False, False)
     encoder([{"probe": 1.5}], 0)
     own: Any = _OwnRules
-    return make_scanner(rules), make_scanner(own), lambda value: "".join(encoder(value, 0))
+    return make_scanner(rules), make_scanner(own), encoder
 
 
 def _public_codec() -> tuple[Any, Any, Any]:
@@ -237,7 +237,11 @@ def _public_codec() -> tuple[Any, Any, Any]:
     encoder = json.JSONEncoder(
         check_circular=False, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_foreign
     )
-    return decoder.raw_decode, json.JSONDecoder(parse_float=_number).raw_decode, encoder.encode
+    return (
+        decoder.raw_decode,
+        json.JSONDecoder(parse_float=_number).raw_decode,
+        lambda value, _: encoder.iterencode(value),
+    )
 
 
 try:

@@ -70,8 +70,10 @@ class Loop:
 
     What a callback raises goes to `exception_handler(loop, context)`, as with asyncio. Without one, an OSError or
     EvseError is logged (a fault outside ends no process) and everything else is raised from `run_forever()`: a broken
-    invariant.
+    invariant. `time()` gives monotonic seconds.
     """
+
+    time = staticmethod(time.monotonic)
 
     def __init__(
         self,
@@ -87,10 +89,6 @@ class Loop:
         self._stopping = False
         self._signals: dict[int, Handle] = {}
         self._wakeup: tuple[int, int] | None = None
-
-    def time(self) -> float:
-        """Monotonic seconds."""
-        return time.monotonic()
 
     def call_soon(self, call: Call, *args: Any) -> Handle:
         """Calls `call(*args)` in the next pass."""

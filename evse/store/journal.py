@@ -117,7 +117,7 @@ class Journal:
             if self.bytes + len(fields[-1]) > 2 * self._limit_bytes:
                 raise StoreError(f"journal full: {self.bytes} bytes, {self.pending} events to deliver")
             self.last_seq = seq  # also when it fails: a line that was refused may yet be found after a power cut
-            self._loose = self._loose + 1 if self.unsynced else 1
+            self._loose = self._loose + 1 if self._files.unsynced else 1
             self._append(fields, durable or self._loose > RESERVE)
             self.pending += 1
             segment = self._files.all[-1]
@@ -164,7 +164,7 @@ class Journal:
         """Everything written is durable on return. Raises StoreError: nothing is given up, call it again."""
         if self._files.suspect:
             self._rewrite(self._files.all[-1:])
-        elif self.unsynced:
+        elif self._files.unsynced:
             self._files.sync()
         self._loose = 0
         self._marks_only = True
@@ -194,7 +194,7 @@ class Journal:
         only_mark = not fields
         if self.done_seq != self._noted:
             fields.insert(0, f'"done":{self.done_seq}')
-        if self.unsynced:
+        if self._files.unsynced:
             fields.append('"group":1')
         marks_only, self._marks_only = durable or (only_mark and self._marks_only), False
         self._files.append(frame("{" + ",".join(fields) + "}"), durable)
