@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
 
 from evse.errors import CsmsError
 from tests.support.bench import Bench, versions, versions2
+from tests.support.powercut import PowerCutFS
 
 SAMPLE = {"data_transfer": "tests.support.sampleblock:Block"}
 EVERY_VERSION = ["1.6", "2.0.1", "2.1"]
@@ -242,3 +244,53 @@ def test_16_a_feature_profile_that_is_left_out_is_refused() -> None:
     b.model.set("OCPP16Ctrlr", "SupportedFeatureProfiles", "Core")
     reply = b.ask_raw("TriggerMessage", wish)
     assert reply is not None and reply[2] == "NotSupported"
+
+
+class _Turns:
+    """A station whose every fdatasync is counted, with what waits to leave the engine then."""
+
+    def __init__(self, version: str) -> None:
+        self.fs = PowerCutFS()
+        self.bench = Bench(fs=self.fs)
+        self.bench.connect(version)
+        self.bench.fact("plugged", 1, 1)
+        self.bench.tap("CARD")
+        self.bench.settle()
+        self.bench.fact("power_path", 1, True)
+        self.bench.settle()
+        self.syncs = 0
+        self.writes = 0
+        self.fs.before = self._note
+
+    def _note(self, call: str, path: str) -> None:
+        self.syncs += call == "fdatasync"
+        self.writes += call == "write" and "/journal/" in path
+
+
+@versions
+def test_what_a_turn_journals_is_synced_once_at_its_end(version: str) -> None:
+    """Before its frames and effects leave the engine, which is when `receive` returns."""
+    turns = _Turns(version)
+    bench = turns.bench
+    sample = bench.engine.block("security")
+
+    def say_twice(evse: Any, *_: Any) -> None:
+        for number in range(3):
+            sample.event("SettingSystemTime", tech_info=str(number))
+
+    bench.engine._enter(say_twice, None)
+    assert turns.writes == 3 and turns.syncs == 1
+    assert bench.engine.frames and not bench.journal.unsynced
+
+
+@versions
+def test_a_sync_that_fails_is_tried_again_by_the_next_turn_and_holds_nothing_up(version: str) -> None:
+    turns = _Turns(version)
+    bench, fs = turns.bench, turns.fs
+    fs.fault = lambda call, path: errno.EIO if call == "fdatasync" else None
+    bench.engine._enter(bench.engine.block("security").event, "SettingSystemTime")
+    assert bench.engine.frames and "the store refused a write" in bench.log.texts("error")
+    fs.fault = None
+    bench.engine.pump()
+    assert not bench.journal.unsynced
+    assert all("SettingSystemTime" in str(disk.dump()) for _, disk in fs.cut())
