@@ -1,6 +1,8 @@
 """Trace: the last frames to and from the CSMS, in RAM and, if wanted, in a JSON-lines file; passwords are masked.
 
-Bounds: so many frames, 2048 characters of each in RAM; the file is renamed to `<file>.1` when it is full.
+Bounds: so many frames, 2048 characters of each and 1024 bytes on the average in RAM; the file is renamed to `<file>.1`
+when it is full. The frames share one buffer, in which the newest replaces the oldest: kept one by one, objects of many
+sizes scatter over the heap, which then grows for days.
 """
 
 from __future__ import annotations
@@ -12,10 +14,13 @@ from evse import jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    Row = tuple[float | None, float, str, str]  # UTC, monotonic time, direction, text
+
 KEPT_CHARACTERS = 2048
+KEPT_BYTES = 1024
 # Frames among which the call of an answer is looked for, to tell about it at once.
 RECENT = 50
 MASK = "***"
@@ -27,7 +32,9 @@ HINTS = ("assword", "AuthorizationKey")
 class Trace:
     """Notes frames as they pass. `follow(entry)` is called with each one; set it only while somebody listens."""
 
-    __slots__ = ("follow", "_clock", "_log", "_ring", "_path", "_limit_bytes", "_fd", "_size")
+    __slots__ = (
+        "follow", "_clock", "_log", "_rows", "_kept", "_next", "_kept_bytes", "_path", "_limit_bytes", "_fd", "_size",
+    )  # fmt: skip
 
     def __init__(
         self, clock: Any, log: Any, messages: int = 50, path: str | None = None, limit_bytes: int = 10_000_000
@@ -35,8 +42,11 @@ class Trace:
         self.follow: Callable[[dict[str, Any]], Any] | None = None
         self._clock = clock
         self._log = log
-        # UTC, monotonic time, direction, text
-        self._ring: deque[tuple[float | None, float, str, str]] = deque(maxlen=messages)
+        # Where each frame begins in the buffer, and its length in the last 16 bits.
+        self._rows: deque[int] = deque(maxlen=messages)
+        self._kept = bytearray()  # of each: UTC and monotonic time in milliseconds, direction, text
+        self._next = 0  # where the next one begins
+        self._kept_bytes = max(messages * KEPT_BYTES, 4 * KEPT_CHARACTERS)
         self._path = path
         self._limit_bytes = limit_bytes
         self._fd = -1
@@ -48,25 +58,46 @@ class Trace:
             text = _masked(text)
         if "@" in text:
             text = _without_user(text)
-        row = self._clock.utc(), self._clock.now(), direction, text
+        at, when = self._clock.utc(), self._clock.now()
         if self.follow is not None or self._path is not None:
-            self._tell(row)
-        self._ring.append((*row[:3], text[:KEPT_CHARACTERS]))
+            self._tell((at, when, direction, text))
+        at_ms = -1 if at is None else int(at * 1000)
+        self._keep(f"{at_ms} {int(when * 1000)} {direction} {text[:KEPT_CHARACTERS]}".encode("utf-8", "replace"))
+
+    def _keep(self, data: bytes) -> None:
+        """Puts it into the buffer, over the oldest."""
+        rows, begin = self._rows, self._next
+        if begin + len(data) > self._kept_bytes:
+            while rows and rows[0] >> 16 >= begin:
+                rows.popleft()
+            begin = 0
+        end = self._next = begin + len(data)
+        while rows and begin <= rows[0] >> 16 < end:
+            rows.popleft()
+        self._kept[begin:end] = data
+        rows.append(begin << 16 | len(data))
 
     def entries(self, action: str | None = None) -> list[dict[str, Any]]:
         """The frames kept, oldest first: at (UTC seconds or None), dir ("in" from the CSMS), action, ms, frame.
 
         An answer has the action and the latency of its call, as long as that is kept, too.
         """
-        return [entry for entry in _entries(self._ring) if action in (None, entry["action"])]
+        return [entry for entry in _entries(self._read(self._rows)) if action in (None, entry["action"])]
 
-    def _tell(self, row: tuple[float | None, float, str, str]) -> None:
+    def _tell(self, row: Row) -> None:
         """The follower and the file get the whole frame."""
-        entry = _entries([*self._ring, row][-RECENT:])[-1]
+        entry = _entries([*self._read([*self._rows][-RECENT:]), row])[-1]
         if self.follow is not None:
             self.follow(entry)
         if self._path is not None:
             self._write(jsontext.dumps(entry).encode("utf-8", "backslashreplace") + b"\n")
+
+    def _read(self, rows: Iterable[int]) -> Iterator[Row]:
+        for row in rows:
+            begin = row >> 16
+            kept = self._kept[begin : begin + (row & 0xFFFF)].decode("utf-8", "replace")
+            at_ms, when_ms, direction, text = kept.split(" ", 3)
+            yield None if at_ms == "-1" else int(at_ms) / 1000, int(when_ms) / 1000, direction, text
 
     def close(self) -> None:
         """Closes the file; may be called twice."""
@@ -90,7 +121,7 @@ class Trace:
             self._path = None
 
 
-def _entries(rows: Iterable[tuple[float | None, float, str, str]]) -> list[dict[str, Any]]:
+def _entries(rows: Iterable[Row]) -> list[dict[str, Any]]:
     entries = []
     calls: dict[tuple[str, str], tuple[str, float]] = {}  # (direction of the answer, id) -> action, when
     for at, when, direction, text in rows:

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from evse.clock import Clock
@@ -135,3 +136,24 @@ def test_a_file_that_cannot_be_written_is_given_up_with_a_word(tmp_path: Path) -
     kept.note("out", '[2,"1","Heartbeat",{}]')
     kept.note("out", '[2,"2","Heartbeat",{}]')
     assert log.lines == ["the trace file is given up"] and len(kept.entries()) == 2
+
+
+def test_the_buffer_holds_the_newest_frames_whole_whatever_their_lengths() -> None:
+    """Begin and end of each are where they were put, over many rounds of the buffer."""
+    kept, _, _ = make(messages=8)
+    lengths = Random(1)
+    said: list[str] = []
+    for number in range(2000):
+        text = f'[2,"{number}","Heartbeat",{{"x":"{"yäö"[number % 3] * lengths.choice((0, 10, 300, 1500))}"}}]'
+        kept.note("out", text)
+        said.append(text)
+        frames = [entry["frame"] for entry in kept.entries()]
+        assert frames == said[len(said) - len(frames) :] and len(frames) >= min(len(said), 1)
+        assert len(kept._kept) <= kept._kept_bytes
+
+
+def test_without_frames_to_keep_nothing_is_kept() -> None:
+    kept, _, _ = make(messages=0)
+    for _ in range(100):
+        kept.note("out", '[2,"1","Heartbeat",{}]')
+    assert kept.entries() == []
