@@ -86,17 +86,13 @@ class Clock:
 class Timer:
     """One pending call; `cancel()` may be called at any time and any number of times."""
 
-    __slots__ = ("when", "order", "call", "args", "heap")
+    __slots__ = ("when", "call", "args", "heap")
 
-    def __init__(self, when: float, order: int, call: Callable[..., Any], args: tuple[Any, ...], heap: Timers) -> None:
+    def __init__(self, when: float, call: Callable[..., Any], args: tuple[Any, ...], heap: Timers) -> None:
         self.when = when
-        self.order = order
         self.call: Callable[..., Any] | None = call
         self.args = args
         self.heap = heap
-
-    def __lt__(self, other: Timer) -> bool:
-        return (self.when, self.order) < (other.when, other.order)
 
     def cancel(self) -> None:
         """Forgets the call; nothing happens if it ran already."""
@@ -112,41 +108,44 @@ class Timers:
     __slots__ = ("_heap", "_order", "_dead")
 
     def __init__(self) -> None:
-        self._heap: list[Timer] = []
+        self._heap: list[tuple[float, int, Timer]] = []  # compared without a call: no two orders are equal
         self._order = 0
         self._dead = 0
 
     def at(self, when: float, call: Callable[..., Any], *args: Any) -> Timer:
         """Calls `call(*args)` once the monotonic clock reaches `when`."""
         self._order += 1
-        timer = Timer(when, self._order, call, args, self)
-        heappush(self._heap, timer)
+        timer = Timer(when, call, args, self)
+        heappush(self._heap, (when, self._order, timer))
         return timer
 
     def cancelled(self) -> None:
         self._dead += 1
         if self._dead > 16 and self._dead * 2 > len(self._heap):
-            self._heap = [timer for timer in self._heap if timer.call is not None]
+            self._heap = [entry for entry in self._heap if entry[2].call is not None]
             heapify(self._heap)
             self._dead = 0
 
     def next(self) -> float | None:
         """Monotonic time of the next call, None if there is none."""
         heap = self._heap
-        while heap and heap[0].call is None:
+        while heap and heap[0][2].call is None:
             heappop(heap)
             self._dead -= 1
-        return heap[0].when if heap else None
+        return heap[0][0] if heap else None
 
-    def run(self, now: float) -> None:
-        """Runs what is due at `now`, earliest first; what a call adds for `now` runs too."""
+    def run(self, now: float) -> bool:
+        """Runs what is due at `now`, earliest first; what a call adds for `now` runs too. False if nothing was due."""
+        ran = False
         while (when := self.next()) is not None and when <= now:
-            timer = heappop(self._heap)
+            ran = True
+            timer = heappop(self._heap)[2]
             call, args = timer.call, timer.args
             timer.call = None
             timer.args = ()
             if call is not None:
                 call(*args)
+        return ran
 
 
 def timestamp(at: float) -> str:

@@ -214,16 +214,18 @@ class Loop:
                 if mask & ~deaf and (calls := self._calls.get(fd)) and (handle := calls[side]) is not None:
                     self._run(handle)
         now = self.time()
-        while (when := self._timers.next()) is not None and when <= now:
+        ran = bool(ready)
+        while True:
             try:
-                self._timers.run(now)
+                ran = self._timers.run(now) or ran
+                break
             except Exception as problem:  # that timer is out of the heap, the others are not: again
                 self._raised(problem)
-            ready.append((0, 0))
+                ran = True
         soon, self._soon = self._soon, []
         for handle in soon:
             self._run(handle)
-        return bool(ready or soon)
+        return ran or bool(soon)
 
     def run_forever(self) -> None:
         """Runs until `stop()`."""
