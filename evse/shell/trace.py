@@ -44,7 +44,7 @@ class Trace:
         self._log = log
         # Where each frame begins in the buffer, and its length in the last 16 bits.
         self._rows: deque[int] = deque(maxlen=messages)
-        self._kept = bytearray()  # of each: UTC and monotonic time in milliseconds, direction, text
+        self._kept = bytearray()  # of each: UTC and monotonic time in microseconds, direction, text
         self._next = 0  # where the next one begins
         self._kept_bytes = max(messages * KEPT_BYTES, 4 * KEPT_CHARACTERS)
         self._path = path
@@ -61,8 +61,8 @@ class Trace:
         at, when = self._clock.utc(), self._clock.now()
         if self.follow is not None or self._path is not None:
             self._tell((at, when, direction, text))
-        at_ms = -1 if at is None else int(at * 1000)
-        self._keep(f"{at_ms} {int(when * 1000)} {direction} {text[:KEPT_CHARACTERS]}".encode("utf-8", "replace"))
+        at_us = -1 if at is None else int(at * 1e6)
+        self._keep(f"{at_us} {int(when * 1e6)} {direction} {text[:KEPT_CHARACTERS]}".encode("utf-8", "replace"))
 
     def _keep(self, data: bytes) -> None:
         """Puts it into the buffer, over the oldest."""
@@ -96,8 +96,8 @@ class Trace:
         for row in rows:
             begin = row >> 16
             kept = self._kept[begin : begin + (row & 0xFFFF)].decode("utf-8", "replace")
-            at_ms, when_ms, direction, text = kept.split(" ", 3)
-            yield None if at_ms == "-1" else int(at_ms) / 1000, int(when_ms) / 1000, direction, text
+            at_us, when_us, direction, text = kept.split(" ", 3)
+            yield None if at_us == "-1" else int(at_us) / 1e6, int(when_us) / 1e6, direction, text
 
     def close(self) -> None:
         """Closes the file; may be called twice."""

@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -98,8 +100,7 @@ class Bench:
         self.time = clock or FakeClock()
         self.log = log or FakeLog()
         if directory is None and fs is None:
-            self._scratch = tempfile.TemporaryDirectory(dir=ram())
-            directory = self._scratch.name
+            directory = scratch(self)
         self.directory = directory or "/state"
         self.fs = fs
         self._evses = evses
@@ -331,6 +332,13 @@ class Bench:
 def ram() -> str | None:
     """A directory in memory if the machine has one: nothing here is to outlive the tests."""
     return "/dev/shm" if os.path.isdir("/dev/shm") else None
+
+
+def scratch(owner: object) -> str:
+    """A new directory that goes when its owner goes."""
+    directory = tempfile.mkdtemp(dir=ram())
+    weakref.finalize(owner, shutil.rmtree, directory, ignore_errors=True)
+    return directory
 
 
 def make_model(documents: Any, evses: dict[int, Evse], variables: list[dict[str, Any]], log: Any) -> DeviceModel:

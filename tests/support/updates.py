@@ -44,7 +44,7 @@ class World:
         self.id = 0
         self.root = Certificate("Maker", ca=True, days=LIFE)
         self.signer = Certificate("Firmware", self.root, days=LIFE)
-        self.state = Path(station._scratch.name)
+        self.state = Path(station.directory)
         self.image = self.state / "image"
         self.image.write_bytes(IMAGE)
         store = self.state / "certificates" / "ca" / "mf"

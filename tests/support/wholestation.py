@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import copy
 import json
-import tempfile
 from typing import Any
 
 from evse.clock import Clock, timestamp
@@ -29,7 +28,7 @@ from evse.ocpp.engine import Engine
 from evse.store.documents import Documents
 from evse.store.journal import Journal
 from tests.support.assembly import Assembly
-from tests.support.bench import NOW_UTC, STATION, FakeLog, ram, tables
+from tests.support.bench import NOW_UTC, STATION, FakeLog, scratch, tables
 from tests.support.fakeloop import FakeLoop
 from tests.support.outlets import board_file
 
@@ -86,7 +85,7 @@ class WholeStation:
         self._board_description = board_description or board()
         self._variables = variables or []
         self._description = {**STATION, **(station or {})}
-        self._scratch = tempfile.TemporaryDirectory(dir=ram())
+        self.directory = scratch(self)
         self._running = False
         self._next_transaction = 4711
         self.transaction_id = 0  # that the CSMS gave last
@@ -100,7 +99,7 @@ class WholeStation:
         """Starts the station on what is in its store; vehicles and meters are as they were left."""
         before = getattr(self, "board", None)
         self.clock = Clock(self.loop.time, self._utc, boot="bench")
-        directory = self._scratch.name
+        directory = self.directory
         self.journal = Journal(directory + "/journal", log=self.log, droppable=Engine.is_droppable)
         made = Assembly(
             board=self._board_description,
