@@ -46,8 +46,7 @@ class Rig:
         end = self.loop.now + seconds
         while self.loop.now < end:
             self.loop.advance(min(0.1, end - self.loop.now))
-            for _ in range(3):
-                self.loop.run_once(0.002)
+            self.loop.breathe()
 
     def hears(self, event: tuple[Any, ...], within_s: int = 5) -> bool:
         """Whether it is told soon: in 1 s, but for a terminal on a busy machine."""

@@ -216,8 +216,7 @@ class Post:
         end = self.loop.now + seconds
         while self.loop.now < end:
             self.loop.advance(min(0.1, end - self.loop.now))
-            for _ in range(3):
-                self.loop.run_once(0.002)
+            self.loop.breathe()
 
     def told(self) -> list[tuple[Any, ...]]:
         heard, self.heard = self.heard, []
@@ -273,8 +272,7 @@ class Controller:
         end = self.loop.now + seconds
         while self.loop.now < end:
             self.loop.advance(0.1)
-            for _ in range(3):
-                self.loop.run_once(0.002)
+            self.loop.breathe()
 
     def close(self) -> None:
         for device in (self.devices.contactor, self.devices.pilot):

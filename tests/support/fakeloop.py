@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -43,6 +44,12 @@ class FakeLoop(Loop):
             return False
         when = self._timers.next()
         return when is None or when > self.now
+
+    def breathe(self) -> None:
+        """Real time for what was written to a terminal: a worker of the kernel carries it, late on a busy machine."""
+        pause_s = 0.002 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        for _ in range(3):
+            self.run_once(pause_s)
 
     def until(self, condition: Callable[[], Any], limit_s: float = 5.0) -> None:
         """Runs descriptors until `condition()` is true, the clock standing; `limit_s` of real time at most."""
