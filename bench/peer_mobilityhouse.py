@@ -1,12 +1,16 @@
-"""The peer of bench/ram.py: a station on mobilityhouse `ocpp` and `websockets`, doing the same session.
+"""The peer of the benchmarks: a station on mobilityhouse `ocpp` and `websockets`, doing the same session.
 
-peer_mobilityhouse.py URL VERSION      prints "idle" when booted; a line on standard input starts the session
+peer_mobilityhouse.py URL VERSION            prints "idle" when booted; a line on standard input starts the session,
+                                             which has a sample a second
+peer_mobilityhouse.py URL VERSION --asked    samples only as asked for: each further line is a number of samples to say,
+                                             each when the one before was answered; prints "said" after them
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,7 +32,29 @@ def sampled(version: str, energy_wh: float) -> list[dict[str, Any]]:
     return [{"measurand": name, "value": value} for name, value in values.items()]
 
 
-async def main(url: str, version: str) -> None:
+async def each_second() -> AsyncIterator[int]:
+    """Numbers from 1, one a second, for an hour."""
+    for count in range(1, 3600):
+        await asyncio.sleep(1)
+        yield count
+
+
+async def as_asked() -> AsyncIterator[int]:
+    """Numbers from 1, as many as the lines on standard input ask for."""
+    count = 0
+    while asked := await line():
+        for _ in range(int(asked)):
+            count += 1
+            yield count
+        print("said", flush=True)
+
+
+async def line() -> str:
+    """The next line of standard input, "" at its end."""
+    return await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+
+
+async def main(url: str, version: str, samples: AsyncIterator[int]) -> None:
     """Boot, wait, charge."""
     if version == "1.6":
         from ocpp.v16 import ChargePoint, call
@@ -50,26 +76,25 @@ async def main(url: str, version: str) -> None:
                 call.StatusNotification(timestamp=now(), connector_status="Available", evse_id=1, connector_id=1)
             )
         print("idle", flush=True)
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-        await (charge16 if version == "1.6" else charge2)(station, call)
+        await line()
+        await (charge16 if version == "1.6" else charge2)(station, call, samples)
         listening.cancel()
 
 
-async def charge16(station: Any, call: Any) -> None:
-    """One sample a second, 1.6."""
+async def charge16(station: Any, call: Any, samples: AsyncIterator[int]) -> None:
+    """A session of 1.6."""
     await station.call(call.Authorize(id_tag="CARD0001"))
     started = await station.call(
         call.StartTransaction(connector_id=1, id_tag="CARD0001", meter_start=0, timestamp=now())
     )
     print("session", flush=True)
-    for count in range(3600):
-        await asyncio.sleep(1)
+    async for count in samples:
         value = [{"timestamp": now(), "sampled_value": sampled("1.6", count * 2.0)}]
         await station.call(call.MeterValues(connector_id=1, transaction_id=started.transaction_id, meter_value=value))
 
 
-async def charge2(station: Any, call: Any) -> None:
-    """One sample a second, 2.x."""
+async def charge2(station: Any, call: Any, samples: AsyncIterator[int]) -> None:
+    """A session of 2.x."""
     token = {"id_token": "CARD0001", "type": "ISO14443"}
     await station.call(call.Authorize(id_token=token))
     info = {"transaction_id": "peer-1", "charging_state": "Charging"}
@@ -86,8 +111,7 @@ async def charge2(station: Any, call: Any) -> None:
         )
     )
     print("session", flush=True)
-    for count in range(1, 3600):
-        await asyncio.sleep(1)
+    async for count in samples:
         value = [{"timestamp": now(), "sampled_value": sampled("2", count * 2.0)}]
         await station.call(
             call.TransactionEvent(
@@ -102,4 +126,4 @@ async def charge2(station: Any, call: Any) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2]))
+    asyncio.run(main(sys.argv[1], sys.argv[2], as_asked() if "--asked" in sys.argv[3:] else each_second()))

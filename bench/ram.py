@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from rig import ROOT, VERSIONS, Central, median, memory, rest, station
+from rig import VERSIONS, Central, ask_peer, median, memory, peer, rest, station
 
 IDLE_S = 3.0
 SESSION_S = 6.0
@@ -44,21 +43,12 @@ def ours(directory: Path, central: Central | None, version: str) -> Phases:
 
 def mobilityhouse(central: Central, version: str) -> Phases:
     """Memory of the peer in both phases."""
-    command = [sys.executable, str(ROOT / "bench" / "peer_mobilityhouse.py"), central.url, version]
-    peer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert peer.stdout and peer.stdin
-    try:
-        assert peer.stdout.readline().strip() == "idle"
+    with peer(central, version) as process:
         rest(IDLE_S)
-        idle = memory(peer.pid)
-        peer.stdin.write("start\n")
-        peer.stdin.flush()
-        assert peer.stdout.readline().strip() == "session"
+        idle = memory(process.pid)
+        ask_peer(process, "start", "session")
         rest(SESSION_S)
-        return {"idle": idle, "session": memory(peer.pid)}
-    finally:
-        peer.kill()
-        peer.wait()
+        return {"idle": idle, "session": memory(process.pid)}
 
 
 def medians(runs: list[Phases]) -> Phases:
@@ -69,7 +59,7 @@ def medians(runs: list[Phases]) -> Phases:
     }
 
 
-def measure(versions: list[str], transports: list[str], runs: int, peer: bool) -> Iterator[dict[str, Any]]:
+def measure(versions: list[str], transports: list[str], runs: int, with_peer: bool) -> Iterator[dict[str, Any]]:
     """One object per version, transport and phase."""
     with tempfile.TemporaryDirectory() as scratch:
         base = medians([ours(Path(scratch) / f"base-{run}", None, "") for run in range(runs)])
@@ -81,7 +71,7 @@ def measure(versions: list[str], transports: list[str], runs: int, peer: bool) -
                 found = [ours(Path(scratch) / f"{transport}-{version}-{run}", central, version) for run in range(runs)]
                 for phase, figures in medians(found).items():
                     yield row("evse", version, transport, phase, figures, base[phase])
-                if peer and transport == "ws":
+                if with_peer and transport == "ws":
                     found = [mobilityhouse(central, version) for _ in range(runs)]
                     for phase, figures in medians(found).items():
                         yield row("mobilityhouse ocpp", version, transport, phase, figures, None)

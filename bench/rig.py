@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -99,14 +102,44 @@ class Central:
         self._thread.join()
 
 
-def station(directory: Path, central: Central | None, version: str = "2.0.1", more: str = EVERY_SECOND) -> Station:
+def station(
+    directory: Path, central: Central | None, version: str = "2.0.1", more: str = EVERY_SECOND, identity: str = "CS001"
+) -> Station:
     """A station process, not started yet; without a central system it is standalone."""
     directory.mkdir(parents=True, exist_ok=True)
     if central is None:
         return Station(directory, "", text=STANDALONE)
     if central.ca:
         return Station(directory, "", text=SECURE.format(url=central.url, version=version, ca=central.ca, more=more))
-    return Station(directory, central.url, version, more=more)
+    return Station(directory, central.url, version, identity=identity, more=more)
+
+
+@contextmanager
+def peer(central: Central, version: str, *more: str) -> Iterator[subprocess.Popen[str]]:
+    """A mobilityhouse station, booted and idle."""
+    command = [sys.executable, str(ROOT / "bench" / "peer_mobilityhouse.py"), central.url, version, *more]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        hear_peer(process, "idle")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def ask_peer(process: subprocess.Popen[str], line: str, word: str) -> None:
+    """Tells the mobilityhouse station a line and waits for its word."""
+    assert process.stdin is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+    hear_peer(process, word)
+
+
+def hear_peer(process: subprocess.Popen[str], word: str) -> None:
+    """Waits for the mobilityhouse station's word."""
+    assert process.stdout is not None
+    if process.stdout.readline().strip() != word:
+        raise SystemExit("the mobilityhouse station failed")
 
 
 def memory(pid: int) -> dict[str, int]:
