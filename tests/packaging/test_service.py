@@ -95,6 +95,12 @@ def test_scripts_are_plain_shell(script: str) -> None:
         assert done.returncode == 0, done.stdout
 
 
+def test_unit_and_script_put_the_station_before_other_programs() -> None:
+    (nice,) = setting("Nice")
+    assert int(nice) < 0
+    assert f"nice -n {nice} start-stop-daemon" in (SERVICE / "evse.init").read_text()
+
+
 def test_unit_and_script_agree_on_paths() -> None:
     script = (SERVICE / "evse-supervise").read_text() + (SERVICE / "evse.init").read_text()
     for path in ("/etc/evse/station.toml", "/var/lib/evse", "/run/evse"):

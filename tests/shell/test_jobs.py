@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posix
 import sys
 import textwrap
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from evse.shell.children.main import NICE
 from evse.shell.jobs import SAYS_BYTES, Children
 from evse.shell.log import Log
 from tests.support.fakeloop import FakeLoop
@@ -42,7 +44,8 @@ def children(loop: FakeLoop, heard: Heard, tmp_path: Path, monkeypatch: pytest.M
         def echo(request, places, say):
             say({{"bytes": 1}})
             say({{"bytes": 2}})
-            return {{"request": request, "places": places, "modules": sorted(sys.modules)}}
+            nice = os.getpriority(os.PRIO_PROCESS, 0)
+            return {{"request": request, "places": places, "modules": sorted(sys.modules), "nice": nice}}
 
         def refuse(request, places, say):
             raise JobError("Invalid", "the certificate has expired")
@@ -91,6 +94,20 @@ def test_a_child_gives_news_and_an_answer(loop: FakeLoop, heard: Heard, children
     assert answer["request"] == request
     assert answer["places"] == {"state": "/state"}
     assert "site" not in answer["modules"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root goes before others")
+def test_the_child_of_a_station_that_goes_before_others_gives_way_to_them(
+    loop: FakeLoop, heard: Heard, children: Children
+) -> None:
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, -10)
+    try:
+        children.start(1, "echo", {}, 60)
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, ours)
+    loop.until(lambda: heard.ends)
+    assert heard.ends[0][1]["nice"] == NICE
 
 
 @pytest.mark.parametrize(

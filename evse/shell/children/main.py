@@ -37,7 +37,8 @@ class JobError(Exception):
 def main(name: str) -> None:
     """Does the job `name` that stdin asks for."""
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the lock on the state directory must not outlive the station
-    os.nice(NICE)
+    # The station itself runs before other programs: a child gives way to those, too.
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
     _put(run(name, sys.stdin.buffer.read(), lambda news: _put({"news": news})))
 
 
