@@ -645,3 +645,29 @@ def test_an_evse_may_start_as_long_as_one_connector_is_left() -> None:
     assert not bench.take_effects("permit")
     bench.fact("plugged", 1, 1)
     assert bench.take_effects("permit") == [("permit", 1, False)]
+
+
+@versions
+def test_g03_what_is_made_inoperative_takes_no_vehicle_for_a_token_that_waits_for_its_cable(version: str) -> None:
+    bench = station(version)
+    bench.reading(1, 1000)
+    bench.tap("CARD")
+    bench.settle()
+    bench.take_effects()
+    assert change(bench, version, 1, "Inoperative") == "Accepted"
+    assert (1, "Unavailable") in statuses(bench)
+    assert bench.take_effects("stop") == [("stop", 1, "Other")], "the authorization ends"
+    bench.fact("stopped", 1, "Other")
+    bench.fact("plugged", 1, 1)
+    assert not [action for action, _ in bench.settle() if action in ("TransactionEvent", "StartTransaction")]
+
+
+@versions2
+def test_g03_a_token_that_waits_may_still_go_to_the_other_connector(version: str) -> None:
+    bench = station(version)
+    bench.engine.evses[1].connectors[2] = Connector(2)
+    bench.reading(1, 1000)
+    bench.tap("CARD")
+    bench.settle()
+    assert change(bench, version, 1, "Inoperative", connector=2) == "Accepted"
+    assert not bench.take_effects("stop")

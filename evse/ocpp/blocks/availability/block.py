@@ -147,6 +147,11 @@ class Block:
             self._inoperative = inoperative
             self.ctx.keep(**{"availability:inoperative": sorted(inoperative) or None})
         self.refresh()
+        for evse in evses:
+            waits = evse.authorized is not None and self.transaction(evse) is None
+            if waits and self._is_inoperative(evse.id, evse.plugged):
+                self.ctx.effect("stop", evse.id, "Other")  # who was let in, but has not begun, cannot any more
+                self.ctx.effect("display", evse.id, "out of service")
         self.ctx.fact("availability_changed")
         return {"status": status}
 
