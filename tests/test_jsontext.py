@@ -243,6 +243,7 @@ def test_any_text_is_a_value_that_json_agrees_with_or_a_json_error(jsontext):
 def test_own_text_is_read_without_guards_but_not_without_sense(jsontext):
     value = {"a": [1 << 70, 5, 0.5, "\u00e9", None, True], "b": {}}
     assert jsontext.loads_own(jsontext.dumps(value)) == value
+    assert jsontext.as_read(jsontext.dumps(value)) == value
     for text in ('{"a":1', '{"a":1}x', "", "nonsense"):
         with pytest.raises(jsontext.JsonError):
             jsontext.loads_own(text)

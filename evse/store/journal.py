@@ -20,7 +20,7 @@ from __future__ import annotations
 import posix
 
 from evse.errors import StoreError, UsageError
-from evse.jsontext import dumps, loads_own
+from evse.jsontext import as_read, dumps, loads_own
 from evse.store import frame
 from evse.store.segments import Segment, Segments
 
@@ -86,7 +86,7 @@ class Journal:
     @property
     def bytes(self) -> int:
         """Size of the whole log."""
-        return self._files.size
+        return self._files.closed_bytes + self._files.all[-1].size
 
     @property
     def unsynced(self) -> bool:
@@ -109,18 +109,17 @@ class Journal:
         full or broken, journal full): nothing was written, and the journal goes on; only a power cut before the next
         durable line may bring back what a broken disk refused.
         """
-        fields, keep = self._change(keep)
+        fields, keep = self._change(keep) if keep else ("", None)
         if event is not None:
-            seq = self.last_seq + 1
-            text = _text(event)
-            fields.append(f'"seq":{seq},"event":{text}')
-            if self.bytes + len(fields[-1]) > 2 * self._limit_bytes:
+            files, seq = self._files, self.last_seq + 1
+            field = f',"seq":{seq},"event":{_text(event)}'
+            if files.closed_bytes + files.all[-1].size + len(field) > 2 * self._limit_bytes:
                 raise StoreError(f"journal full: {self.bytes} bytes, {self.pending} events to deliver")
             self.last_seq = seq  # also when it fails: a line that was refused may yet be found after a power cut
-            self._loose = self._loose + 1 if self._files.unsynced else 1
-            self._append(fields, durable or self._loose > RESERVE)
+            self._loose = self._loose + 1 if files.unsynced else 1
+            self._append(fields + field, durable or self._loose > RESERVE)
             self.pending += 1
-            segment = self._files.all[-1]
+            segment = files.all[-1]
             segment.last = seq
             if self.done_seq == seq - 1:  # nothing else waits: no need to read it back
                 self._head = seq, event
@@ -131,7 +130,8 @@ class Journal:
             self._append(fields, durable)
         elif durable:
             self.sync()
-        _apply(self.state, keep)
+        if keep:
+            _apply(self.state, keep)
         return None if event is None else self.last_seq
 
     def done(self, seq: int, keep: dict[str, Any] | None = None, durable: bool = False) -> None:
@@ -142,7 +142,7 @@ class Journal:
         """
         if seq > self.last_seq:
             raise UsageError(f"journal: there is no event {seq}, the last is {self.last_seq}")
-        fields, keep = self._change(keep)
+        fields, keep = self._change(keep) if keep else ("", None)
         if seq > self.done_seq:
             self.pending = max(0, self.pending - self._count(seq))
             self.done_seq = seq
@@ -156,7 +156,8 @@ class Journal:
             self._forget_delivered()
         if fields or self.done_seq != self._noted:
             self._append(fields, durable)
-            _apply(self.state, keep)
+            if keep:
+                _apply(self.state, keep)
         elif durable:
             self.sync()
 
@@ -176,29 +177,27 @@ class Journal:
         finally:
             self._files.close()
 
-    def _change(self, keep: dict[str, Any] | None) -> tuple[list[str], dict[str, Any]]:
+    def _change(self, keep: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """The field of a line for a change of the state, and a copy of the change."""
-        if not keep:
-            return [], {}
-        if len(self.state.keys() | keep.keys()) > KEYS:
+        if len(self.state) + len(keep) > KEYS and len(self.state.keys() | keep.keys()) > KEYS:
             raise UsageError(f"journal: more than {KEYS} keys")
         text = _text(keep)
-        return ['"keep":' + text], loads_own(text)
+        return ',"keep":' + text, as_read(text)
 
-    def _append(self, fields: list[str], durable: bool) -> None:
-        """Writes one line, or nothing and raises StoreError."""
-        if self._files.suspect:
-            self._rewrite(self._files.all[-1:])
-        if self._files.all[-1].size - self._head_bytes + sum(map(len, fields)) > self._segment_bytes:
+    def _append(self, fields: str, durable: bool) -> None:
+        """Writes one line, or nothing and raises StoreError; each of the fields begins with a comma."""
+        files, done = self._files, self.done_seq
+        if files.suspect:
+            self._rewrite(files.all[-1:])
+        if files.all[-1].size - self._head_bytes + len(fields) > self._segment_bytes:
             self._roll()
-        only_mark = not fields
-        if self.done_seq != self._noted:
-            fields.insert(0, f'"done":{self.done_seq}')
-        if self._files.unsynced:
-            fields.append('"group":1')
-        marks_only, self._marks_only = durable or (only_mark and self._marks_only), False
-        self._files.append(frame("{" + ",".join(fields) + "}"), durable)
-        self._noted, self._marks_only = self.done_seq, marks_only
+        marks_only, self._marks_only = durable or (not fields and self._marks_only), False
+        if done != self._noted:
+            fields = f',"done":{done}{fields}'
+        if files.unsynced:
+            fields += ',"group":1'
+        files.append(frame(f"{{{fields[1:]}}}"), durable)
+        self._noted, self._marks_only = done, marks_only
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -359,7 +358,7 @@ class Journal:
             return
         self._forget_delivered()
         try:
-            self._append([f'"last":{self.last_seq}'], True)
+            self._append(f',"last":{self.last_seq}', True)
         except StoreError as error:
             self._log.error("journal: cannot write at the start", error=error)
 

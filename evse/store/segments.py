@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posix
 
-from evse.store import UNFINISHED, failed, make_directory, sync_directory, unframe, unlink, write_all, write_file
+from evse.store import UNFINISHED, failed, make_directory, sync_directory, unframe, unlink, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,11 +30,12 @@ class Segment:
 class Segments:
     """The segments in one directory, oldest first in `all`.
 
-    `unsynced` is True while the active segment holds what a power cut could take; `suspect` after the disk refused
-    something, when it is no longer known what it holds: `replace()` the active segment before anything else.
+    `closed_bytes` is the size of all but the active one. `unsynced` is True while that holds what a power cut could
+    take; `suspect` after the disk refused something, when it is no longer known what it holds: `replace()` the active
+    segment before anything else.
     """
 
-    __slots__ = ("all", "unsynced", "suspect", "_directory", "_fs", "_log", "_fd")
+    __slots__ = ("all", "closed_bytes", "unsynced", "suspect", "_directory", "_fs", "_log", "_fd")
 
     def __init__(self, directory: str, fs: Any, log: Any) -> None:
         """Finds the segments, cuts the torn end of the active one, removes unfinished ones. Raises StoreError."""
@@ -56,14 +57,10 @@ class Segments:
         # removed because of them, the lines with the first durable one.
         sync_directory(fs, directory)
         self.unsynced = bool(self.all)
+        self._add_up()
         if self.all:
             self._open()
             self._cut_tail()
-
-    @property
-    def size(self) -> int:
-        """Bytes in all segments."""
-        return sum(segment.size for segment in self.all)
 
     def path(self, segment: Segment) -> str:
         """Where a segment lies."""
@@ -102,9 +99,10 @@ class Segments:
 
     def append(self, line: bytes, durable: bool) -> None:
         """Appends a line to the active segment, or nothing. Raises StoreError."""
-        active = self.all[-1]
+        active, rest = self.all[-1], line
         try:
-            write_all(self._fs, self._fd, line)
+            while rest:  # as `write_all()`
+                rest = rest[self._fs.write(self._fd, rest) :]
             if durable:
                 self._sync()
         except OSError as error:
@@ -130,6 +128,7 @@ class Segments:
         write_file(self._fs, self.path(new), lines)
         at = self.all.index(old[0]) if old else len(self.all)
         self.all[at : at + len(old)] = [new]
+        self._add_up()
         if new is self.all[-1]:
             self.unsynced = False
             self._open()
@@ -142,7 +141,11 @@ class Segments:
     def remove(self, segment: Segment) -> None:
         """Removes a segment; a file that stays is found at the next start."""
         self.all.remove(segment)
+        self._add_up()
         self._unlink(segment)
+
+    def _add_up(self) -> None:
+        self.closed_bytes = sum(segment.size for segment in self.all[:-1])
 
     def _unlink(self, segment: Segment) -> None:
         error = unlink(self._fs, self.path(segment))

@@ -211,6 +211,7 @@ def test_random_use_agrees_with_a_list() -> None:
                 fs = fs.kill()
                 journal = opened(fs, segment_bytes=300)
             assert journal.pending == len(queue), (seed, n)
+            assert journal.bytes == sum(map(len, fs.dump().values())), (seed, n)
         assert events(journal) == [event for _, event in queue]
 
 
@@ -529,11 +530,11 @@ def test_beyond_the_limit_every_second_intermediate_event_goes_and_nothing_else(
 
 
 def test_thinning_goes_round_evenly_over_all_segments() -> None:
-    _, journal = filled(Logbook(), 250)
+    fs, journal = filled(Logbook(), 250)
     kept = [event["n"] for event in events(journal)]
     gaps = [after - before for before, after in pairwise(kept)]
     assert 2 < max(gaps) <= 4
-    assert journal.bytes <= 8000
+    assert journal.bytes == sum(map(len, fs.dump().values())) <= 8000
 
 
 def test_where_nothing_droppable_is_left_events_are_refused_at_twice_the_limit_only() -> None:
