@@ -37,7 +37,7 @@ class JsonError(EvseError, ValueError):
         return self.reason if self.position is None else f"{self.reason} at character {self.position}"
 
 
-def loads(text: str | bytes, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX_BYTES) -> Any:
+def loads(text: str | bytes, max_depth: int = MAX_DEPTH, max_bytes: int = MAX_BYTES) -> Any:
     """The value that the text stands for; bytes are UTF-8.
 
     A number without a fraction is an int however it is spelled (5, 5.0, 5e0), so that what a table calls an integer is
@@ -49,10 +49,10 @@ def loads(text: str | bytes, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX
         raise JsonError(f"longer than {max_bytes}")
     if not isinstance(text, str):
         text = _decoded(text)
-    _bound_depth(text, max_depth)
-    start = len(text) - len(text.lstrip(_SPACE))
-    value, end = _scanned(text, start)
-    if text[end:].strip(_SPACE):
+    if text.count("[") + text.count("{") > max_depth:
+        _bound_depth(text, max_depth)
+    value, end = _scanned(text, len(text) - len(text.lstrip(_SPACE)), _scan)
+    if end != len(text) and text[end:].strip(_SPACE):
         raise JsonError("more text after the value", end)
     if not text.isascii() or "\\u" in text:
         _refuse_surrogates(text)
@@ -110,8 +110,6 @@ def _refuse_surrogates(text: str) -> None:
 
 def _bound_depth(text: str, max_depth: int) -> None:
     """Raises JsonError where brackets outside strings nest deeper than `max_depth`; looks at nothing else."""
-    if text.count("[") + text.count("{") <= max_depth:
-        return
     depth = at = 0
     while at >= 0:
         quote = text.find('"', at)
@@ -139,6 +137,8 @@ def _string_end(text: str, quote: int) -> int:
 
 
 def _whole(digits: str) -> int:
+    if len(digits) <= 18:
+        return int(digits)
     if len(digits) <= 20 and INT_LEAST <= (number := int(digits)) <= INT_MOST:
         return number
     raise JsonError("an integer beyond 64 bits")
@@ -146,8 +146,8 @@ def _whole(digits: str) -> int:
 
 def _number(digits: str) -> float:
     number = float(digits)
-    if -_EXACT <= number <= _EXACT:
-        return int(number) if number.is_integer() else number
+    if number.is_integer():
+        return int(number) if -_EXACT <= number <= _EXACT else number
     if number - number != 0:
         raise JsonError("a number beyond all floats")
     return number
@@ -192,8 +192,8 @@ class _OwnRules(_Rules):
     parse_int = int  # type: ignore[assignment]
 
 
-def _scanned(text: str, start: int, scan: Any = None) -> tuple[Any, int]:
-    """The value that begins at `start`, and where it ends; `scan` is the guarded scanner if None.
+def _scanned(text: str, start: int, scan: Any) -> Any:
+    """(the value that begins at `start`, where it ends), by one of the scanners.
 
     When the text is bad, the C scanner imports json.decoder for its error. While it runs, a stand-in has that place in
     sys.modules; not where json is loaded already, nor where another thread could meet the stand-in.
@@ -207,8 +207,7 @@ def _scanned(text: str, start: int, scan: Any = None) -> tuple[Any, int]:
     try:
         if lend:
             modules["json"] = modules["json.decoder"] = _Rules
-        value, end = (scan or _scan)(text, start)
-        return value, end
+        return scan(text, start)
     except StopIteration as error:
         position = error.value
     except JsonError:

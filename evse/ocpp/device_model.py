@@ -62,7 +62,7 @@ class DeviceModel:
     """See the module's text. Nothing here raises for what the CSMS asks or writes: it is answered by a status."""
 
     __slots__ = (
-        "_table", "_documents", "_evses", "_changed", "_values", "_providers", "_validators", "_watchers",
+        "generation", "_table", "_documents", "_evses", "_changed", "_values", "_providers", "_validators", "_watchers",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +73,7 @@ class DeviceModel:
         evses: dict[int, Evse],
         overrides: Iterable[dict[str, Any]] = (),
     ) -> None:
+        self.generation = 0  # another one after every change: what was made of values that are not computed is stale
         self._table = VariableTable(read, evses, overrides)
         self._documents = documents
         self._evses = evses
@@ -95,9 +96,7 @@ class DeviceModel:
         attribute: str = "Actual",
     ) -> str | None:
         """The value, None if there is no such variable, attribute or value. WriteOnly ones are readable here."""
-        key: Any = (component, variable)
-        if instance is not None or evse is not None or attribute != "Actual":
-            key = (component, variable, instance, evse, connector, attribute)
+        key = component, variable, instance, evse, connector, attribute
         try:
             return self._values[key]
         except KeyError:
@@ -113,25 +112,33 @@ class DeviceModel:
         self._values[key] = value
         return value
 
-    def integer(self, component: str, variable: str, *selectors: Any, **more: Any) -> int | None:
+    def integer(
+        self, component: str, variable: str, instance: str | None = None, evse: int | None = None
+    ) -> int | None:
         """The value as int, None if absent or no number."""
-        number = self.number(component, variable, *selectors, **more)
+        number = self.number(component, variable, instance, evse)
         return None if number is None else int(number)
 
-    def number(self, component: str, variable: str, *selectors: Any, **more: Any) -> float | None:
+    def number(
+        self, component: str, variable: str, instance: str | None = None, evse: int | None = None
+    ) -> float | None:
         """The value as float, None if absent or no number."""
         try:
-            return float(self.get(component, variable, *selectors, **more) or "")
+            return float(self.get(component, variable, instance, evse) or "")
         except ValueError:
             return None
 
-    def boolean(self, component: str, variable: str, *selectors: Any, **more: Any) -> bool | None:
+    def boolean(
+        self, component: str, variable: str, instance: str | None = None, evse: int | None = None
+    ) -> bool | None:
         """The value as bool, None if absent or neither true nor false."""
-        return _BOOLEANS.get(self.get(component, variable, *selectors, **more))
+        return _BOOLEANS.get(self.get(component, variable, instance, evse))
 
-    def members(self, component: str, variable: str, *selectors: Any, **more: Any) -> list[str] | None:
+    def members(
+        self, component: str, variable: str, instance: str | None = None, evse: int | None = None
+    ) -> list[str] | None:
         """The elements of a list, [] for an empty one, None if absent."""
-        value = self.get(component, variable, *selectors, **more)
+        value = self.get(component, variable, instance, evse)
         return None if value is None else value.split(",") if value else []
 
     def set(
@@ -185,7 +192,7 @@ class DeviceModel:
     def set_slots(self, slots: tuple[str, ...]) -> None:
         """The network slots that there are: instances of the components that exist once for each."""
         self._table.slots = slots
-        self._values.clear()
+        self._forget()
 
     def provide(
         self,
@@ -201,7 +208,7 @@ class DeviceModel:
         connector)` gives what differs there from the row: its index -> value, as {MOST: 22000}.
         """
         self._providers[component, variable, instance] = (getter, limits)
-        self._values.clear()
+        self._forget()
 
     def watch(self, component: str, variable: str, callback: Callable[[str, Any], Any]) -> None:
         """Calls `callback(value, evse)` after the Actual value (of any instance) was changed durably."""
@@ -384,12 +391,16 @@ class DeviceModel:
             return
         self._documents.save(DOCUMENT, document)
         self._changed = document
-        self._values.clear()
+        self._forget()
         for found, before in told:
             now = self.value(found)
             if now is not None and now != before:
                 for callback in self._watchers.get((found[0], found[2][NAME]), ()):
                     callback(now, _whose(found[1]))
+
+    def _forget(self) -> None:
+        self._values.clear()
+        self.generation += 1
 
     def _locate(self, item: dict[str, Any]) -> Found | str:
         """The variable that a GetVariableData or SetVariableData means, or the status that says what is unknown."""

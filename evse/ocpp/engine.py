@@ -358,9 +358,9 @@ class Engine:
     def say_record(self, block: str, event: str, row: Any) -> tuple[str, str, Any, bool] | None:
         """(action, payload as JSON, reader of the answer, whether that says it all) of a journaled row; None: nothing.
 
-        Raises SchemaError, JsonError.
+        The reader takes action and answer. Raises SchemaError, JsonError.
         """
-        dialect = self.dialect(block)
+        dialect = self._dialects.get(block) or self.dialect(block)
         write, read = (dialect and dialect.RECORDS.get(event)) or (None, None)
         said = write(row, self) if write else None
         if said is None:
@@ -371,7 +371,7 @@ class Engine:
             self.tables.check_said(action, payload, text)
         except SchemaError:
             text = dumps(self._outgoing(action, payload))
-        return action, text, (lambda answer: read(action, answer)) if read else None, final
+        return action, text, read, final
 
     def _outgoing(self, name: str, payload: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -433,11 +433,11 @@ class Engine:
             self._malformed(error)
             return
         kind = frame[0]
-        if kind == rpc.CALL:
-            self._called(frame[1], frame[2], frame[3])
-        elif kind == rpc.RESULT:
+        if kind == rpc.RESULT:
             if not self._outbox.answered(frame[1], frame[2]):
                 self.log.debug("an answer that nobody waits for", id=frame[1])
+        elif kind == rpc.CALL:
+            self._called(frame[1], frame[2], frame[3])
         elif kind == rpc.ERROR:
             if not self._outbox.refused(frame[1], frame[2], frame[3]):
                 self.log.warning("the CSMS reports an error", id=frame[1], code=frame[2][:50], why=frame[3][:255])

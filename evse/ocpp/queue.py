@@ -64,8 +64,8 @@ class Outbox:
     """What waits to be said to the CSMS."""
 
     __slots__ = (
-        "_ctx", "_calls", "_flight", "_timer", "_retry", "_seq", "_attempts", "_refusals", "backlog_end", "_count",
-        "_nonce",
+        "_ctx", "_calls", "_flight", "_late_when", "_timeout_s", "_timer", "_retry", "_seq", "_attempts", "_refusals",
+        "backlog_end", "_count", "_nonce",
     )  # fmt: skip
 
     def __init__(self, ctx: Engine) -> None:
@@ -73,7 +73,9 @@ class Outbox:
         self._calls: deque[Call] = deque()
         # In flight: (message id, action, read, call | (seq, block, event, row, final)).
         self._flight: tuple[str, str, Any, Any] | None = None
-        self._timer: Timer | None = None
+        self._late_when = 0.0  # when the one in flight, or else the last one, is given up without an answer
+        self._timeout_s: float = DEFAULT_TIMEOUT_S
+        self._timer: Timer | None = None  # one for all: it stays when an answer comes, and looks at the next call
         self._retry: Timer | None = None
         self._seq = 0
         self._attempts = 0
@@ -81,6 +83,7 @@ class Outbox:
         self.backlog_end = 0
         self._count = 0
         self._nonce = ctx.random(4).hex()
+        ctx.model.watch("OCPPCommCtrlr", "MessageTimeout", self._read_timeout)
 
     def add(self, call: Call) -> None:
         """Queues a call; it is sent by the next `pump()`."""
@@ -108,6 +111,7 @@ class Outbox:
     def connected(self) -> None:
         """A new connection: what is in the journal now is backlog."""
         self.backlog_end = self._ctx.journal.last_seq
+        self._read_timeout()
         self._stop_retry()
 
     def disconnected(self) -> None:
@@ -134,15 +138,13 @@ class Outbox:
                 self.disconnected()
             return
         while self._flight is None:
-            call = self._next_call()
+            call = self._next_call() if self._calls else None
             if call is not None:
                 self._send_call(call)
             elif not (ctx.online and self._retry is None and self._send_record()):
                 return
 
     def _next_call(self) -> Call | None:
-        if not self._calls:
-            return None
         online = self._ctx.online
         head = self._ctx.journal.head() if online else None
         eligible = None
@@ -209,10 +211,12 @@ class Outbox:
 
     def _launch(self, id: str, action: str, frame: str, read: Any, what: Any) -> None:
         ctx = self._ctx
-        self._flight = (id, action, read, what)
-        timeout_s = ctx.model.integer("OCPPCommCtrlr", "MessageTimeout", "Default") or DEFAULT_TIMEOUT_S
-        self._timer = ctx.timers.at(ctx.clock.now() + timeout_s, self._timed_out)
-        ctx.spoke_when = ctx.clock.now()
+        ctx.spoke_when = now = ctx.clock.now()
+        self._flight = id, action, read, what
+        self._late_when = late_when = now + self._timeout_s
+        if self._timer is None or late_when < self._timer.when:
+            self._stop_timer()
+            self._timer = ctx.timers.at(late_when, self._timed_out)
         ctx.frames.append(frame)
 
     def answered(self, id: str, payload: dict[str, Any]) -> bool:
@@ -223,8 +227,11 @@ class Outbox:
         _, action, read, what = flight
         try:
             # Systems in the field send times without a zone; refusing such answers would keep us from booting.
-            self._ctx.tables.check(action + "Response", payload, formats=False)
-            answer = read(payload) if read else payload
+            self._ctx.tables.check(action + "Response", payload, False)
+            if read is None:
+                answer = payload
+            else:
+                answer = read(payload) if isinstance(what, Call) else read(action, payload)
         except SchemaError as error:
             self._ctx.invalid_answer(id, action, error)
             self._failed(what, CsmsError("FormatViolation", str(error)))
@@ -255,14 +262,18 @@ class Outbox:
         if flight is None or flight[0] != id:
             return None
         self._flight = None
-        self._stop_timer()
         return flight
 
     def _timed_out(self) -> None:
-        flight, self._flight = self._flight, None
+        """The timer: was it set for the call in flight, or for one that was answered?"""
         self._timer = None
+        flight = self._flight
         if flight is None:
             return
+        if self._late_when > self._ctx.clock.now():
+            self._timer = self._ctx.timers.at(self._late_when, self._timed_out)
+            return
+        self._flight = None
         self._ctx.log.warning("the CSMS did not answer a call in time", action=flight[1])
         what = flight[3]
         self._failed(what, CsmsError("Timeout", "no answer in time"))
@@ -303,11 +314,14 @@ class Outbox:
         owner = ctx.block(block)
         keep = owner.delivered(event, row, action, answer) if owner is not None else None
         if final:
-            ctx.journal.done(seq, keep, durable=bool(keep))
+            ctx.journal.done(seq, keep, bool(keep))
             return
         self._attempts = 0
         if keep:
             ctx.journal.write(keep=keep)
+
+    def _read_timeout(self, *_: Any) -> None:
+        self._timeout_s = self._ctx.model.integer("OCPPCommCtrlr", "MessageTimeout", "Default") or DEFAULT_TIMEOUT_S
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

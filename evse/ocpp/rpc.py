@@ -56,6 +56,10 @@ def parse(text: str | bytes) -> tuple[Any, ...]:
     if not isinstance(frame, list) or not frame:
         raise RpcError("RpcFrameworkError", "the frame is no JSON array")
     kind = frame[0]
+    if kind == RESULT and len(frame) == 3:  # what most frames are
+        _, id, payload = frame
+        if type(id) is str and type(payload) is dict and 0 < len(id) <= ID_LENGTH and id != UNKNOWN_ID:
+            return RESULT, id, payload
     id = frame[1] if len(frame) > 1 and isinstance(frame[1], str) and 0 < len(frame[1]) <= ID_LENGTH else UNKNOWN_ID
     if isinstance(kind, bool) or not isinstance(kind, int):
         raise RpcError("RpcFrameworkError", "the message type is no integer", id)

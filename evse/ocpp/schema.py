@@ -100,7 +100,11 @@ class Tables:
         Raises SchemaError at the first member that breaks the table.
         """
         self._formats = formats
-        self._check(self._message(name), payload)
+        type_ = self._types.get(name) or self._type(self._message(name))
+        if type(type_) is tuple:
+            self._check_members(type_, payload)
+        else:
+            _check_word(type_, payload)
 
     def check_said(self, name: str, payload: object, text: str) -> None:
         """As check(), for what the station says again and again; `text` is the payload as JSON.

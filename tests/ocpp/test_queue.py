@@ -202,6 +202,73 @@ def test_a_call_without_answer_ends_with_a_timeout_and_asks_for_a_new_connection
 
 
 @versions
+def test_each_call_has_its_whole_time_whatever_was_answered_before(version: str) -> None:
+    b = Station(version)
+    for _ in range(3):
+        b.say("answered")
+        b.hear()
+        b.advance(20)
+        b.accept()
+    b.say("never answered")
+    b.hear()
+    b.advance(29)
+    assert [end[2] for end in b.sample.ends] == [None] * 3
+    b.advance(1)
+    assert b.sample.ends[3][2].code == "Timeout"
+    b.advance(100)
+    assert len(b.take_effects("reconnect")) == 1
+
+
+@versions
+def test_a_new_time_limit_holds_from_the_next_call_on(version: str) -> None:
+    b = Station(version)
+    b.say("answered")
+    b.hear()
+    b.accept()
+    b.model.set("OCPPCommCtrlr", "MessageTimeout", "5", instance="Default")
+    b.say("one")
+    b.hear()
+    b.model.set("OCPPCommCtrlr", "MessageTimeout", "60", instance="Default")
+    b.advance(4)
+    assert len(b.sample.ends) == 1
+    b.advance(1)
+    assert b.sample.ends[1][2].code == "Timeout"
+    b.say("two")
+    b.hear()
+    b.advance(59)
+    assert len(b.sample.ends) == 2
+    b.advance(1)
+    assert b.sample.ends[2][2].code == "Timeout"
+
+
+@versions
+def test_a_time_limit_of_the_station_file_holds(version: str) -> None:
+    b = Station(
+        version,
+        variables=[
+            {"component": "OCPPCommCtrlr", "variable": "MessageTimeout", "variable_instance": "Default", "value": "7"}
+        ],
+    )
+    b.say("hello")
+    b.hear()
+    b.advance(6)
+    assert not b.sample.ends
+    b.advance(1)
+    assert b.sample.ends[0][2].code == "Timeout"
+
+
+@versions
+def test_answered_calls_leave_no_timers(version: str) -> None:
+    b = Station(version)
+    timers = len(b.engine.timers._heap)
+    for _ in range(100):
+        b.say("hello")
+        b.hear()
+        b.accept()
+        assert len(b.engine.timers._heap) <= timers + 1
+
+
+@versions
 def test_calls_end_when_the_connection_breaks(version: str) -> None:
     b = Station(version)
     b.say("one")
