@@ -125,11 +125,10 @@ class Connection:
 
         False if the connection is not open, or ends because the CSMS does not read what is sent.
         """
-        if self.state != "open" or self._websocket is None:
+        websocket = self._websocket
+        if self.state != "open" or websocket is None:
             return False
-        data = b""
-        for text in texts:
-            data += self._websocket.text(text)
+        data = b"".join(map(websocket.text, texts))
         if self._out and len(self._out) + len(data) > self._setting("max_unsent_bytes"):
             self._end(f"the CSMS does not read: {len(self._out)} bytes wait to be sent")
             return False
@@ -258,15 +257,19 @@ class Connection:
             return
         self._heard = True
         for event in websocket.receive(data):
-            getattr(self, "_got_" + event[0])(*event[1:])
+            if event[0] == "text":
+                self._got_text(event[1])
+            else:
+                getattr(self, "_got_" + event[0])(*event[1:])
             if websocket is not self._websocket:
                 return  # closed by what the event led to
-        if owed := websocket.outgoing():
-            self._write(owed)
+        if websocket.owed:
+            self._write(websocket.outgoing())
             if websocket is not self._websocket:
                 return
         if not websocket.assembling:
-            self._cancel_assembly()
+            if self._assembly is not None:
+                self._cancel_assembly()
         elif self._assembly is None:
             self._assembly = self._loop.call_later(self._setting("assembly_timeout_s"), self._overlong)
         if self.channel.pending():
@@ -288,7 +291,8 @@ class Connection:
         self._on_open(subprotocol)
 
     def _got_text(self, text: str) -> None:
-        self._cancel_assembly()
+        if self._assembly is not None:
+            self._cancel_assembly()
         if self._trace is not None:
             self._trace("in", text)
         self._on_text(text)

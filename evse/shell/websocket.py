@@ -59,9 +59,9 @@ class WebSocket:
     """
 
     __slots__ = (
-        "state", "_request", "_key", "_subprotocols", "_offer", "_random", "_max_size", "_in", "_out", "_compressed",
-        "_client_bits", "_server_bits", "_keeps_context", "_left", "_final", "_frame", "_message", "_checked",
-        "_packed", "_inflater", "_close_sent",
+        "state", "assembling", "owed", "_request", "_key", "_subprotocols", "_offer", "_random", "_max_size", "_short",
+        "_in", "_compressed", "_client_bits", "_server_bits", "_keeps_context", "_left", "_final", "_frame",
+        "_message", "_checked", "_packed", "_inflater", "_close_sent",
     )  # fmt: skip
 
     def __init__(
@@ -96,12 +96,14 @@ class WebSocket:
         self._request = ("\r\n".join(lines) + "\r\n\r\n").encode()
         self._key = b2a_base64(sha1(key + GUID).digest(), newline=False).decode()
         self.state = "connecting"  # then "open", "closing" (we said goodbye), "closed"
+        self.assembling = False  # a frame or message has begun and is not complete
         self._subprotocols = subprotocols
         self._offer = deflate
         self._random = random
         self._max_size = max_size
+        self._short = min(125, max_size)  # bytes of a message whose frame has the shortest head
         self._in = bytearray()
-        self._out = b""  # the last control frame owed: at most one pong and one close
+        self.owed = b""  # `outgoing()` takes it: the last control frame owed, at most one pong and one close
         self._compressed = False  # negotiated: the next three tell how
         self._client_bits = self._server_bits = 15  # windows, as powers of two
         self._keeps_context = True  # the server, from one message to the next
@@ -158,30 +160,40 @@ class WebSocket:
 
     def outgoing(self) -> bytes:
         """What is owed to the server, once: the pong to its latest ping [RFC 6455 §5.5.3], the close frame."""
-        out, self._out = self._out, b""
+        out, self.owed = self.owed, b""
         return out
 
     def _encode(self, head: int, data: bytes) -> bytes:
         size = len(data)
         if size < 126:
-            prefix = bytes((head, 0x80 | size))
+            prefix = (head << 8 | 0x80 | size).to_bytes(2)
         elif size < 65536:
-            prefix = bytes((head, 0xFE)) + size.to_bytes(2, "big")
+            prefix = (head << 24 | 0xFE0000 | size).to_bytes(4)
         else:
-            prefix = bytes((head, 0xFF)) + size.to_bytes(8, "big")
+            prefix = (head << 72 | 0xFF << 64 | size).to_bytes(10)
         mask = self._random(4)
-        key = int.from_bytes((mask * (size // 4 + 1))[:size], "little")
-        return prefix + mask + (int.from_bytes(data, "little") ^ key).to_bytes(size, "little")
+        key = int.from_bytes((mask * (size // 4 + 1))[:size])
+        return prefix + mask + (int.from_bytes(data) ^ key).to_bytes(size)
 
     # Receiving
 
-    @property
-    def assembling(self) -> bool:
-        """True while a frame or message has begun and is not complete."""
-        return self.state != "connecting" and (bool(self._in) or self._frame != CONTINUATION)
-
     def receive(self, data: bytes) -> list[Event]:
         """Takes bytes as they come and returns the events that they complete."""
+        size = len(data) - 2
+        if (
+            self.state == "open"
+            and not self.assembling
+            and 0 <= size <= self._short
+            and data[1] == size
+            and data[0] == 0x80 | TEXT
+        ):
+            try:  # nearly always: one short message, and nothing before or behind it
+                return [("text", data[2:].decode())]
+            except UnicodeDecodeError:
+                return self._receive(data)
+        return self._receive(data)
+
+    def _receive(self, data: bytes) -> list[Event]:
         events: list[Event] = []
         if self.state == "closed":
             return events
@@ -192,9 +204,10 @@ class WebSocket:
                     continue
         except ProtocolError as problem:
             if isinstance(problem.code, int):
-                self._out = self.close(problem.code, problem.why)
+                self.owed = self.close(problem.code, problem.why)
             events.append(("failed", problem.code, problem.why))
             self._end()
+        self.assembling = self.state != "connecting" and (bool(self._in) or self._frame != CONTINUATION)
         return events
 
     def _end(self) -> None:
@@ -355,7 +368,7 @@ class WebSocket:
     def _control(self, opcode: int, payload: bytes, events: list[Event]) -> None:
         if opcode == PING:
             if not self._close_sent:
-                self._out = self._encode(0x80 | PONG, payload)
+                self.owed = self._encode(0x80 | PONG, payload)
             events.append(("ping", payload))
         elif opcode == PONG:
             events.append(("pong", payload))
@@ -369,7 +382,7 @@ class WebSocket:
                     reason = payload[2:].decode()
                 except UnicodeDecodeError:
                     raise ProtocolError(1007, "close reason that is not UTF-8") from None
-            self._out += self.close(code)
+            self.owed += self.close(code)
             events.append(("close", code, reason))
             self._end()
 

@@ -274,6 +274,38 @@ def test_hostile_frame_gets_the_code_that_another_client_gives(name: str) -> Non
     assert judge.close_exc.sent.code == HOSTILE[name][1]
 
 
+SHORT = ("", "x", "grüß €", '[3,"1",{}]', "y" * 123, "y" * 124, "y" * 125, "y" * 126, "€" * 41, "€" * 42)
+
+
+@pytest.mark.parametrize("max_size", [0, 1, 20, 124, 125, 126, 4096])
+def test_a_short_message_at_once_is_what_it_is_byte_by_byte(max_size: int) -> None:
+    """Also damaged, masked, above the limit, with more behind it, inside a message and after our goodbye."""
+    rng = random.Random(max_size)
+    odd = (0x81, 0xC1, 0xFF, 0x80, 125, 126, 0)
+    for number in range(3000):
+        data = bytearray(frame(rng.choice((0x81, 0x81, 0x81, 0x01, 0x80, 0x89)), rng.choice(SHORT).encode()))
+        for _ in range(rng.choice((0, 0, 1, 2))):
+            data[rng.randrange(min(4, len(data)))] = rng.choice((*odd, rng.randrange(256)))
+        data += rng.choice((b"", b"", b"", frame(0x81, b"more"), b"\x81", b"\xff" * 3))
+        at_once, slowly = opened(max_size=max_size), opened(max_size=max_size)
+        for socket in (at_once, slowly):
+            if number % 5 == 0:
+                socket.receive(frame(0x01, b""))
+            if number % 7 == 0:
+                socket.close()
+        events = at_once.receive(bytes(data))
+        assert events == [event for byte in data for event in slowly.receive(bytes((byte,)))]
+        assert (at_once.state, at_once.assembling) == (slowly.state, slowly.assembling)
+        assert at_once.owed[:2] == slowly.owed[:2]
+        after = frame(0x81, b"after")
+        assert at_once.receive(after) == slowly.receive(after)
+
+
+def test_what_arrives_empty_changes_nothing() -> None:
+    socket = opened()
+    assert socket.receive(b"") == [] and not socket.assembling
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_text_fails_before_its_frame_is_complete(count: int) -> None:
     socket = opened()
@@ -344,6 +376,7 @@ def test_bad_answer_to_the_handshake(lines: list[str], code: str) -> None:
     ("data", "code"),
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n", "not_http"),
+        (b'\x81\x07[3,"1"]', "not_http"),
         (b"\x15\x03\x01\x00\x02\x02\x46", "tls_alert"),
         (b"HTTP/1.1 abc nonsense\r\n\r\n", "not_http"),
         (b"HTTP/1.1 " + b"x" * 10_000, "not_http"),
