@@ -2,7 +2,8 @@
 
 Bounds: so many frames, 2048 characters of each and 1024 bytes on the average in RAM; the file is renamed to `<file>.1`
 when it is full. The frames share one buffer, in which the newest replaces the oldest: kept one by one, objects of many
-sizes scatter over the heap, which then grows for days.
+sizes scatter over the heap, which then grows for days. They are stamped with the monotonic clock, and have UTC as it is
+known when they are read: also those from before the CSMS gave the time.
 """
 
 from __future__ import annotations
@@ -17,23 +18,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    Row = tuple[float | None, float, str, str]  # UTC, monotonic time, direction, text
+    Row = tuple[float, str, str]  # monotonic time, direction, text
 
 KEPT_CHARACTERS = 2048
 KEPT_BYTES = 1024
+# Monotonic microseconds, direction, text; the longest has characters of four bytes.
+ROW = f"%d %s %.{KEPT_CHARACTERS}s"
+LONGEST_ROW = 4 * KEPT_CHARACTERS + 64
 # Frames among which the call of an answer is looked for, to tell about it at once.
 RECENT = 50
 MASK = "***"
-# Variables and keys whose values are passwords, and what their names have in common.
+# Variables and keys whose values are passwords; `note` looks for what their names have in common first.
 PASSWORDS = ("BasicAuthPassword", "AuthorizationKey", "basicAuthPassword", "apnPassword", '"password"')
-HINTS = ("assword", "AuthorizationKey")
 
 
 class Trace:
     """Notes frames as they pass. `follow(entry)` is called with each one; set it only while somebody listens."""
 
     __slots__ = (
-        "follow", "_clock", "_log", "_rows", "_kept", "_next", "_kept_bytes", "_path", "_limit_bytes", "_fd", "_size",
+        "follow", "_clock", "_log", "_rows", "_kept", "_room", "_next", "_rounds", "_path", "_limit_bytes", "_fd",
+        "_size",
     )  # fmt: skip
 
     def __init__(
@@ -42,11 +46,12 @@ class Trace:
         self.follow: Callable[[dict[str, Any]], Any] | None = None
         self._clock = clock
         self._log = log
-        # Where each frame begins in the buffer, and its length in the last 16 bits.
+        # Where each frame begins, counted over all rounds of the buffer, and its length in the last 16 bits.
         self._rows: deque[int] = deque(maxlen=messages)
-        self._kept = bytearray()  # of each: UTC and monotonic time in microseconds, direction, text
+        self._kept = bytearray()
+        self._room = max(messages * KEPT_BYTES, LONGEST_ROW) if messages else 0
         self._next = 0  # where the next one begins
-        self._kept_bytes = max(messages * KEPT_BYTES, 4 * KEPT_CHARACTERS)
+        self._rounds = 0  # bytes of the rounds before
         self._path = path
         self._limit_bytes = limit_bytes
         self._fd = -1
@@ -54,50 +59,56 @@ class Trace:
 
     def note(self, direction: str, text: str) -> None:
         """A frame of ours went "out", or one of the CSMS came "in"."""
-        if (HINTS[0] in text or HINTS[1] in text) and any(word in text for word in PASSWORDS):
+        if ("assword" in text or "AuthorizationKey" in text) and any(word in text for word in PASSWORDS):
             text = _masked(text)
         if "@" in text:
             text = _without_user(text)
-        at, when = self._clock.utc(), self._clock.now()
+        now = self._clock.now()
         if self.follow is not None or self._path is not None:
-            self._tell((at, when, direction, text))
-        at_us = -1 if at is None else int(at * 1e6)
-        self._keep(f"{at_us} {int(when * 1e6)} {direction} {text[:KEPT_CHARACTERS]}".encode("utf-8", "replace"))
-
-    def _keep(self, data: bytes) -> None:
-        """Puts it into the buffer, over the oldest."""
-        rows, begin = self._rows, self._next
-        if begin + len(data) > self._kept_bytes:
-            while rows and rows[0] >> 16 >= begin:
-                rows.popleft()
-            begin = 0
-        end = self._next = begin + len(data)
-        while rows and begin <= rows[0] >> 16 < end:
-            rows.popleft()
+            self._tell((now, direction, text))
+        data = (ROW % (now * 1e6, direction, text)).encode("utf-8", "replace")
+        begin = self._next
+        end = begin + len(data)
+        if end > self._room:  # from the front again, over the oldest
+            if not self._room:
+                return
+            self._rounds += self._room
+            begin, end = 0, len(data)
         self._kept[begin:end] = data
-        rows.append(begin << 16 | len(data))
+        self._next = end
+        self._rows.append((self._rounds + begin) << 16 | end - begin)
 
     def entries(self, action: str | None = None) -> list[dict[str, Any]]:
         """The frames kept, oldest first: at (UTC seconds or None), dir ("in" from the CSMS), action, ms, frame.
 
         An answer has the action and the latency of its call, as long as that is kept, too.
         """
-        return [entry for entry in _entries(self._read(self._rows)) if action in (None, entry["action"])]
+        entries = _entries(self._read(self._rows), self._offset())
+        return [entry for entry in entries if action in (None, entry["action"])]
 
     def _tell(self, row: Row) -> None:
         """The follower and the file get the whole frame."""
-        entry = _entries([*self._read([*self._rows][-RECENT:]), row])[-1]
+        entry = _entries([*self._read([*self._rows][-RECENT:]), row], self._offset())[-1]
         if self.follow is not None:
             self.follow(entry)
         if self._path is not None:
             self._write(jsontext.dumps(entry).encode("utf-8", "backslashreplace") + b"\n")
 
+    def _offset(self) -> float | None:
+        """UTC minus monotonic time, None while UTC is unknown."""
+        at = self._clock.utc()
+        return None if at is None else at - self._clock.now()
+
     def _read(self, rows: Iterable[int]) -> Iterator[Row]:
+        """Those of the rows that no later one has replaced."""
+        oldest = self._rounds + self._next - self._room
         for row in rows:
-            begin = row >> 16
-            kept = self._kept[begin : begin + (row & 0xFFFF)].decode("utf-8", "replace")
-            at_us, when_us, direction, text = kept.split(" ", 3)
-            yield None if at_us == "-1" else int(at_us) / 1e6, int(when_us) / 1e6, direction, text
+            begin, size = row >> 16, row & 0xFFFF
+            if begin >= oldest:
+                begin %= self._room
+                kept = self._kept[begin : begin + size].decode("utf-8", "replace")
+                when_us, direction, text = kept.split(" ", 2)
+                yield int(when_us) / 1e6, direction, text
 
     def close(self) -> None:
         """Closes the file; may be called twice."""
@@ -121,10 +132,10 @@ class Trace:
             self._path = None
 
 
-def _entries(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def _entries(rows: Iterable[Row], offset_s: float | None) -> list[dict[str, Any]]:
     entries = []
     calls: dict[tuple[str, str], tuple[str, float]] = {}  # (direction of the answer, id) -> action, when
-    for at, when, direction, text in rows:
+    for when, direction, text in rows:
         kind, id, action = _head(text)
         ms = None
         if kind == "2":
@@ -132,6 +143,7 @@ def _entries(rows: Iterable[Row]) -> list[dict[str, Any]]:
         elif kind in "345" and (call := calls.pop((direction, id), None)) is not None:
             action = call[0]
             ms = round((when - call[1]) * 1000, 1)
+        at = None if offset_s is None else round(when + offset_s, 6)
         entries.append({"at": at, "dir": direction, "action": action, "ms": ms, "frame": text})
     return entries
 

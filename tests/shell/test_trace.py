@@ -149,11 +149,29 @@ def test_the_buffer_holds_the_newest_frames_whole_whatever_their_lengths() -> No
         said.append(text)
         frames = [entry["frame"] for entry in kept.entries()]
         assert frames == said[len(said) - len(frames) :] and len(frames) >= min(len(said), 1)
-        assert len(kept._kept) <= kept._kept_bytes
+        assert len(kept._kept) <= kept._room
 
 
 def test_without_frames_to_keep_nothing_is_kept() -> None:
     kept, _, _ = make(messages=0)
     for _ in range(100):
         kept.note("out", '[2,"1","Heartbeat",{}]')
-    assert kept.entries() == []
+    assert kept.entries() == [] and not kept._kept
+
+
+def test_the_longest_frame_fits_where_only_one_is_kept() -> None:
+    kept, time, _ = make(messages=1)
+    time.now = 1e9
+    for _ in range(3):
+        kept.note("out", "𝄞" * 5000)
+        assert [entry["frame"] for entry in kept.entries()] == ["𝄞" * trace.KEPT_CHARACTERS]
+
+
+def test_frames_from_before_the_time_was_known_have_it_afterwards() -> None:
+    """BootNotification is what brings it."""
+    clock = Clock(lambda: 100.0, lambda: 0.0, "b")
+    kept = Trace(clock, Log())
+    kept.note("out", '[2,"1","BootNotification",{}]')
+    assert kept.entries()[0]["at"] is None
+    clock.learn(2e9)
+    assert kept.entries()[0]["at"] == 2e9
