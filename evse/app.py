@@ -78,10 +78,9 @@ class Station:
         self.log = log
         self.exit_code = 0
         self.ready = False
-        self.utc_offset_s = 0.0  # of the simulated clock
         self.displays: dict[int | None, str] = {}
         posix.umask(0o077)
-        self.clock = Clock(utc=self.system_utc, boot=_boot_id())
+        self.clock = Clock(boot=_boot_id())
         self.timers = Timers()
         self.documents = Documents(f"{state_dir}/documents", log=log)
         try:
@@ -90,7 +89,7 @@ class Station:
             raise HardwareError(error.code, error.detail) from None
         self.evses = {id: evse_of(devices) for id, devices in self.board.evses.items()}
         self.side = self._make_side(state_dir)
-        self.runner = Runner(loop, self.clock, self.timers, log, self.side.engine, self.side.journal, self.system_utc)
+        self.runner = Runner(loop, self.clock, self.timers, log, self.side.engine, self.side.journal)
         self.controllers = {
             id: ChargingController(
                 id, devices, self.timers, self.clock, self.emit, _Settings(self.side, _min_close_s(config, id)), log
@@ -124,14 +123,12 @@ class Station:
         """The OCPP engine, None in standalone mode."""
         return self.side.engine
 
-    def system_utc(self) -> float:
-        """What the machine's clock shows, moved by the simulated one."""
-        return time.time() + self.utc_offset_s
-
     def set_utc(self, at: float) -> None:
         """Sets the simulated clock so that the station believes it to be `at`, until the CSMS says otherwise."""
+        ahead_s = at - time.time()
         self.clock.forget()
-        self.utc_offset_s += at - self.system_utc()
+        self.clock.system = lambda: time.time() + ahead_s
+        self.runner.watch_clock()
 
     # Life
 

@@ -20,7 +20,10 @@ UTC_FLOOR_S = 1_704_067_200
 CORRECTION_S = 2.0
 # Days from 0000-03-01 (a year that ends with February needs no leap day cases) to 1970-01-01.
 _DAYS_TO_1970 = 719_468
-_told: tuple[int | None, str] = None, ""  # the latest time stamp: milliseconds, text
+TIME_STAMP = "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ"
+_told_at: float | None = None  # the latest time stamp, and its text
+_told = ""
+NEVER = float("inf")
 
 
 class Clock:
@@ -28,12 +31,12 @@ class Clock:
 
     Until the CSMS tells the time, UTC is the system clock's, as far as that was ever set. Once it corrected us, UTC
     runs with the monotonic clock from there, so that a system clock that is set later does no harm; as soon as the
-    system clock agrees with the CSMS it is trusted again. `now()` gives the monotonic seconds, for durations and timers
-    only. `boot` identifies this start of the machine (the kernel's boot id): monotonic stamps of another one cannot be
-    resolved exactly.
+    system clock agrees with the CSMS it is trusted again. `system()` gives what that clock shows, `now()` the monotonic
+    seconds, for durations and timers only. `boot` identifies this start of the machine (the kernel's boot id):
+    monotonic stamps of another one cannot be resolved exactly.
     """
 
-    __slots__ = ("now", "_utc", "_anchor_s", "boot")
+    __slots__ = ("now", "system", "_anchor_s", "boot")
 
     def __init__(
         self,
@@ -42,7 +45,7 @@ class Clock:
         boot: str = "",
     ) -> None:
         self.now = monotonic
-        self._utc = utc
+        self.system = utc
         self._anchor_s: float | None = None  # UTC minus the monotonic clock, as the CSMS had it
         self.boot = boot
 
@@ -50,13 +53,13 @@ class Clock:
         """UTC in seconds since 1970, or None while it is unknown."""
         if self._anchor_s is not None:
             return self.now() + self._anchor_s
-        at = self._utc()
+        at = self.system()
         return at if at >= UTC_FLOOR_S else None
 
     def learn(self, at: float) -> bool:
         """Takes `at` (UTC seconds, told by the CSMS) as the time; True if our own was unknown or off. [B01.FR.06]"""
         known = self.utc()
-        if abs(self._utc() - at) <= CORRECTION_S:
+        if abs(self.system() - at) <= CORRECTION_S:
             self._anchor_s = None
         elif known is None or abs(known - at) > CORRECTION_S:
             self._anchor_s = at - self.now()
@@ -71,12 +74,12 @@ class Clock:
         at = self.utc()
         return [self.boot, int(self.now() * 1000)] if at is None else int(at * 1000)
 
-    def resolve(self, stamp: Any) -> float:
+    def resolve(self, stamp: float | list[Any]) -> float:
         """UTC seconds of a stamp; a stamp from an earlier boot becomes the latest time that it can have been."""
         if not isinstance(stamp, list):
-            return float(stamp) / 1000
+            return stamp / 1000
         at = self.utc()
-        present = self._utc() if at is None else at
+        present = self.system() if at is None else at
         boot, monotonic_ms = stamp
         if boot == self.boot:
             return present - self.now() + float(monotonic_ms) / 1000
@@ -103,11 +106,15 @@ class Timer:
 
 
 class Timers:
-    """The engine's timer heap: `next()` says when, `run(now)` runs what is due. Cancelled timers are compacted."""
+    """The engine's timer heap: `next()` says when, `run(now)` runs what is due. Cancelled timers are compacted.
 
-    __slots__ = ("_heap", "_order", "_dead")
+    `soonest`: nothing is due before. Where the first was cancelled, `next()` may be later.
+    """
+
+    __slots__ = ("soonest", "_heap", "_order", "_dead")
 
     def __init__(self) -> None:
+        self.soonest = NEVER
         self._heap: list[tuple[float, int, Timer]] = []  # compared without a call: no two orders are equal
         self._order = 0
         self._dead = 0
@@ -117,12 +124,14 @@ class Timers:
         self._order += 1
         timer = Timer(when, call, args, self)
         heappush(self._heap, (when, self._order, timer))
+        if when < self.soonest:
+            self.soonest = when
         return timer
 
     def cancelled(self) -> None:
         self._dead += 1
         if self._dead > 16 and self._dead * 2 > len(self._heap):
-            self._heap = [entry for entry in self._heap if entry[2].call is not None]
+            self._heap[:] = [entry for entry in self._heap if entry[2].call is not None]
             heapify(self._heap)
             self._dead = 0
 
@@ -136,26 +145,29 @@ class Timers:
 
     def run(self, now: float) -> bool:
         """Runs what is due at `now`, earliest first; what a call adds for `now` runs too. False if nothing was due."""
-        ran = False
-        while (when := self.next()) is not None and when <= now:
-            ran = True
-            timer = heappop(self._heap)[2]
+        heap, ran = self._heap, False
+        while heap and heap[0][0] <= now:
+            timer = heappop(heap)[2]
             call, args = timer.call, timer.args
+            if call is None:
+                self._dead -= 1
+                continue
             timer.call = None
             timer.args = ()
-            if call is not None:
-                call(*args)
+            ran = True
+            call(*args)
+        self.soonest = heap[0][0] if heap else NEVER
         return ran
 
 
 def timestamp(at: float) -> str:
     """UTC seconds as RFC 3339 text with milliseconds and `Z`, as OCPP writes it."""
-    global _told
-    at_ms = int(at * 1000 + 0.5)
-    if at_ms != _told[0]:  # else an event and its sample
-        year, month, day, hour, minute, second = time.gmtime(at_ms // 1000)[:6]
-        _told = at_ms, f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{at_ms % 1000:03}Z"
-    return _told[1]
+    global _told_at, _told
+    if at != _told_at:  # else an event and its sample
+        at_ms = round(at * 1000)
+        _told = TIME_STAMP % (*time.gmtime(at_ms // 1000)[:6], at_ms % 1000)
+        _told_at = at
+    return _told
 
 
 def parse_timestamp(text: str) -> float:

@@ -137,6 +137,45 @@ def test_cancelled_timers_do_not_pile_up() -> None:
     assert timers.next() == keep.when
 
 
+def test_nothing_is_due_before_soonest_and_it_is_exact_once_timers_ran() -> None:
+    rng = random.Random(2)
+    timers, waiting = Timers(), []
+    now = 0.0
+    for _ in range(5000):
+        kind = rng.random()
+        if kind < 0.5:
+            waiting.append(timers.at(now + rng.randrange(20), int))
+        elif kind < 0.8 and waiting:
+            waiting.pop(rng.randrange(len(waiting))).cancel()
+        elif kind < 0.9:
+            timers.next()
+        else:
+            now += rng.randrange(5)
+            due = any(timer.when <= now for timer in waiting)
+            assert timers.run(now) == due
+            waiting = [timer for timer in waiting if timer.when > now]
+            assert now < timers.soonest
+        first = min((timer.when for timer in waiting), default=None)
+        assert timers.soonest <= (float("inf") if first is None else first)
+        if rng.random() < 0.1:
+            assert timers.next() == first
+
+
+def test_a_timer_that_fails_leaves_the_others_due() -> None:
+    timers, ran = Timers(), []
+    timers.at(1, lambda: {}["missing"])
+    timers.at(1, ran.append, "other")
+    with pytest.raises(KeyError):
+        timers.run(1)
+    assert timers.soonest <= 1 and timers.run(1) and ran == ["other"]
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00.000Z", "1969-12-31T23:59:59.999Z", "9999-12-31T23:59:59.000Z"])
+def test_years_have_four_digits(text: str) -> None:
+    """The least time of .NET among them."""
+    assert timestamp(parse_timestamp(text)) == text
+
+
 def test_a_clock_that_is_set_by_hand_counts_again() -> None:
     system = [1_900_000_000.0]
     clock = Clock(lambda: 100.0, lambda: system[0])

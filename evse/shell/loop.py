@@ -30,6 +30,8 @@ LONGEST_S = 86_400.0
 
 # Descriptors that one pass serves; others that are ready have their turn in the next.
 READY = 16
+# What of a descriptor's state is a matter for its reader, and for its writer: both hear that it is closed or failed.
+FOR_READER, FOR_WRITER = ~EPOLLOUT, ~EPOLLIN
 
 
 class Handle:
@@ -59,10 +61,6 @@ class Handle:
     def when(self) -> float:
         """The loop's time at which the call is due; for handles of `call_at` and `call_later`."""
         return self._timer.when if self._timer is not None else 0.0
-
-    def run(self) -> None:
-        if self._call is not None:
-            self._call(*self._args)
 
 
 class Loop:
@@ -182,11 +180,12 @@ class Loop:
         if self._log is not None:
             self._log.error("a part failed", error=problem, kind=type(problem).__name__)
 
-    def _run(self, handle: Handle) -> None:
-        try:
-            handle.run()
-        except Exception as problem:
-            self._raised(problem, handle)
+    def _run(self, handle: Handle | None) -> None:
+        if handle is not None and (call := handle._call) is not None:
+            try:
+                call(*handle._args)
+            except Exception as problem:
+                self._raised(problem, handle)
 
     def _raised(self, problem: Exception, handle: Handle | None = None) -> None:
         self.call_exception_handler({"message": "exception in a callback", "exception": problem, "handle": handle})
@@ -198,34 +197,42 @@ class Loop:
         """
         if self._epoll is None:
             raise ValueError("the loop is closed")
-        when = self._timers.next()
         if self._soon or self._stopping:
             wait_s = 0
-        elif when is not None:
-            left = min(max(0.0, when - self.time()), LONGEST_S)
-            wait_s = left if wait_s is None else min(wait_s, left)
-        if wait_s is None or not 0 < wait_s < EXACT_S:
-            ready = self._epoll.poll(wait_s, READY)
         else:
-            ready = self._epoll.poll(0) if select((self._epoll,), (), (), wait_s)[0] else []
+            when = self._timers.next()
+            left_s = LONGEST_S if when is None else min(when - self.time(), LONGEST_S)
+            if wait_s is None or left_s < wait_s:
+                wait_s = left_s
+            if wait_s < EXACT_S:
+                if wait_s > 0:
+                    select((self._epoll,), (), (), wait_s)
+                wait_s = 0
+        ready = self._epoll.poll(wait_s, READY)
         for fd, mask in ready:
-            for side, deaf in ((0, EPOLLOUT), (1, EPOLLIN)):
-                # Looked up anew for each side: a callback may have removed it.
-                if mask & ~deaf and (calls := self._calls.get(fd)) and (handle := calls[side]) is not None:
-                    self._run(handle)
+            calls = self._calls.get(fd)
+            if calls is not None:  # else a callback has removed it
+                if mask & FOR_READER:
+                    self._run(calls[0])
+                if mask & FOR_WRITER:
+                    self._run(calls[1])
         now = self.time()
-        ran = bool(ready)
+        ran = now >= self._timers.soonest and self._run_timers(now)
+        soon = self._soon
+        if soon:
+            self._soon = []
+            for handle in soon:
+                self._run(handle)
+        return ran or bool(ready or soon)
+
+    def _run_timers(self, now: float) -> bool:
+        ran = False
         while True:
             try:
-                ran = self._timers.run(now) or ran
-                break
+                return self._timers.run(now) or ran
             except Exception as problem:  # that timer is out of the heap, the others are not: again
                 self._raised(problem)
                 ran = True
-        soon, self._soon = self._soon, []
-        for handle in soon:
-            self._run(handle)
-        return ran or bool(soon)
 
     def run_forever(self) -> None:
         """Runs until `stop()`."""

@@ -6,9 +6,9 @@ does not find its controller half way through the last event. The queue is empty
 
 from __future__ import annotations
 
-import time
 from _collections import deque
 
+from evse.clock import NEVER
 from evse.errors import StoreError
 
 TYPE_CHECKING = False
@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 
     from evse.clock import Clock, Timers
 
-# What is journaled without being synced at once (samples while offline) is synced within this time: three samples a
-# minute apart share a page of flash. The kernel writes it by itself after about 30 s.
+# What is journaled without being synced at once is synced within this time, if nothing else is before: three samples of
+# an outage, a minute apart, share a page of flash. A cut before costs these, or a second delivery where it was a mark.
+# The kernel writes it by itself after about 30 s.
 GROUP_COMMIT_S = 125.0
-# Marks of delivery wait for the next line that is synced, so long at most: a cut before costs a second delivery.
-MARKS_COMMIT_S = 120.0
 # A timer this late, or a queue this long, means that a part hangs.
 OVERDUE_S = 10.0
 # Steps of the machine's clock below this are the slow corrections of NTP.
 CLOCK_STEP_S = 1.0
+# Steps are looked for before timers run, as some count by UTC, and else no more often than this: what a message says of
+# the time is the clock's own.
+CLOCK_LOOK_S = 2.0
 
 
 class Runner:
@@ -34,12 +36,13 @@ class Runner:
 
     effects     name -> callable that carries it out; an effect without one is logged as an error
     send        takes the frames for the CSMS that are ready at the same time
-    utc         the machine's clock: the engine is told when somebody set it
+
+    The engine is told when somebody set the machine's clock.
     """
 
     __slots__ = (
         "engine", "effects", "send", "_loop", "_clock", "_timers", "_journal", "_log", "_inbox", "_pumping", "_soon",
-        "_timer", "_when", "_commit", "_marks", "_marked_when", "_utc", "_skew_s",
+        "_timer", "_when", "_commit", "_unsynced_when", "_skew_s", "_look_when",
     )  # fmt: skip
 
     def __init__(
@@ -50,7 +53,6 @@ class Runner:
         log: Any,
         engine: Any = None,
         journal: Any = None,
-        utc: Callable[[], float] = time.time,
     ) -> None:
         self.engine = engine
         self.effects: dict[str, Callable[..., Any]] = {}
@@ -64,18 +66,17 @@ class Runner:
         self._pumping = False
         self._soon: Any = None
         self._timer: Any = None
-        self._when: float | None = None
+        self._when = NEVER  # the timer's
         self._commit: Any = None
-        self._marks: Any = None
-        self._marked_when: float | None = None  # since then marks of delivery are not synced
-        self._utc = utc
-        self._skew_s = utc() - clock.now()
+        self._unsynced_when: float | None = None  # since then something is journaled and not synced
+        self._skew_s = clock.system() - clock.now()
+        self._look_when = 0.0  # at the clock
 
     def tell(self, call: Callable[..., Any], *args: Any) -> None:
         """Runs `call(*args)` in its turn, at the latest in the loop's next pass."""
         self._inbox.append((call, args))
         if not self._pumping and self._soon is None:
-            self._soon = self._loop.call_soon(self.pump)
+            self._soon = self._loop.call_soon(self._turn)
 
     def pump(self) -> None:
         """Handles everything that waits, now; then sets the timer anew. Does nothing inside itself."""
@@ -83,36 +84,43 @@ class Runner:
             return
         if self._soon is not None:
             self._soon.cancel()
-            self._soon = None
+        self._turn()
+
+    def _turn(self) -> None:
         self._pumping = True
+        self._soon = None
+        engine, inbox = self.engine, self._inbox
         try:
-            self._watch_clock()
-            engine = self.engine
-            self._drain()
-            while self._inbox:
-                call, args = self._inbox.popleft()
-                call(*args)
+            if self._clock.now() >= self._look_when:
+                self.watch_clock()
+            while True:
+                if inbox:
+                    call, args = inbox.popleft()
+                    call(*args)
                 if engine is not None and (engine.frames or engine.effects):
-                    self._drain()
+                    self._drain(engine)
+                if not inbox:
+                    break
         finally:
             self._pumping = False
-            if self._inbox:  # a part failed: what else waits is still handled
-                self._soon = self._loop.call_soon(self.pump)
+            if inbox:  # a part failed: what else waits is still handled
+                self._soon = self._loop.call_soon(self._turn)
             self._arm()
 
-    def _watch_clock(self) -> None:
-        skew_s = self._utc() - self._clock.now()
-        if abs(skew_s - self._skew_s) > CLOCK_STEP_S:
-            self._log.info("the clock was set", by_s=round(skew_s - self._skew_s, 1))
+    def watch_clock(self) -> None:
+        """Tells the engine if somebody set the machine's clock since the last look."""
+        now = self._clock.now()
+        self._look_when = now + CLOCK_LOOK_S
+        skew_s = self._clock.system() - now
+        by_s = skew_s - self._skew_s
+        if abs(by_s) > CLOCK_STEP_S:
+            self._log.info("the clock was set", by_s=round(by_s, 1))
             self._skew_s = skew_s
             if self.engine is not None:
-                self._inbox.append((self.engine.fact, ("clock_changed",)))
+                self.tell(self.engine.fact, "clock_changed")
 
-    def _drain(self) -> None:
+    def _drain(self, engine: Any) -> None:
         """Sends the frames, queues the effects behind what waits already."""
-        engine = self.engine
-        if engine is None:
-            return
         if engine.frames:
             frames = list(engine.frames)
             engine.frames.clear()
@@ -131,47 +139,41 @@ class Runner:
             self._inbox.append((carry_out, tuple(args)))
 
     def _arm(self) -> None:
-        when = self._timers.next()
-        if when is not None and (self._when is None or when < self._when):
+        """Sets the timers of the loop, as far as they change."""
+        when = self._timers.soonest
+        if when < self._when:
             if self._timer is not None:
                 self._timer.cancel()
             self._when = when
             self._timer = self._loop.call_later(max(0.0, when - self._clock.now()), self._due)
         journal = self._journal
         if journal is None or not journal.unsynced:
-            self._marked_when = None
-        elif not journal.marks_only:
+            self._unsynced_when = None
+        elif self._unsynced_when is None:
+            self._unsynced_when = self._clock.now()
             if self._commit is None:
-                self._commit = self._loop.call_later(GROUP_COMMIT_S, self.commit)
-        elif self._marked_when is None:
-            self._marked_when = self._clock.now()
-            if self._marks is None:
-                self._marks = self._loop.call_later(MARKS_COMMIT_S, self._commit_marks)
+                self._commit = self._loop.call_later(GROUP_COMMIT_S, self._commit_due)
 
     def _due(self) -> None:
-        self._timer = self._when = None
+        self._timer = None
+        self._when = NEVER
+        self.watch_clock()
         if self.engine is not None:
             self._inbox.append((self.engine.run_timers, ()))
         else:
             self._inbox.append((self._timers.run, (self._clock.now(),)))
         self.pump()
 
-    def _commit_marks(self) -> None:
-        """One timer for all marks: it sleeps until the oldest has waited long enough."""
-        self._marks = None
-        if self._marked_when is None:
+    def _commit_due(self) -> None:
+        """One timer for all lines: it sleeps until the oldest that is not synced has waited long enough."""
+        self._commit = None
+        if self._unsynced_when is None:
             return
-        left_s = self._marked_when + MARKS_COMMIT_S - self._clock.now()
+        left_s = self._unsynced_when + GROUP_COMMIT_S - self._clock.now()
         if left_s > 0:
-            self._marks = self._loop.call_later(left_s, self._commit_marks)
-        else:
-            self.commit()
-
-    def commit(self) -> None:
-        """Brings what was journaled to the disk."""
-        if self._commit is not None:
-            self._commit.cancel()
-            self._commit = None
+            self._commit = self._loop.call_later(left_s, self._commit_due)
+            return
+        self._unsynced_when = None
         try:
             self._journal.sync()
         except StoreError as error:
@@ -188,7 +190,8 @@ class Runner:
 
     def close(self) -> None:
         """Forgets the timers of the loop; may be called twice."""
-        for handle in (self._soon, self._timer, self._commit, self._marks):
+        for handle in (self._soon, self._timer, self._commit):
             if handle is not None:
                 handle.cancel()
-        self._soon = self._timer = self._when = self._commit = self._marks = None
+        self._soon = self._timer = self._commit = None
+        self._when = NEVER

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from evse.clock import Timers
 from evse.errors import HardwareError
 from evse.shell.log import Log
 from evse.shell.loop import Loop
@@ -185,6 +186,33 @@ def test_a_callback_may_remove_another_that_is_ready(fake: FakeLoop) -> None:
     assert len(seen) == 1
     for fd in (r1, w1, r2, w2):
         os.close(fd)
+
+
+def test_a_reader_may_remove_the_writer_of_its_descriptor(fake: FakeLoop) -> None:
+    import socket
+
+    seen: list[str] = []
+    a, b = socket.socketpair()
+    fake.add_reader(a, lambda: (seen.append("read"), fake.remove_writer(a), fake.remove_reader(a)))
+    fake.add_writer(a, lambda: (seen.append("write"), fake.remove_writer(a), fake.remove_reader(a)))
+    b.send(b"x")
+    fake.settle()
+    assert seen == ["read"]
+    a.close()
+    b.close()
+
+
+def test_a_pass_with_nothing_due_asks_no_timer(fake: FakeLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the first was cancelled."""
+    seen: list[str] = []
+    fake.call_later(1, seen.append, "cancelled").cancel()
+    fake.call_later(2, seen.append, "late")
+    for method in ("next", "run"):
+        monkeypatch.setattr(Timers, method, lambda *_: pytest.fail("the heap was walked"))
+    for _ in range(3):
+        fake.call_soon(seen.append, "soon")
+        assert fake.run_once(0)
+    assert seen == ["soon"] * 3
 
 
 def test_signals_arrive_in_the_loop_and_get_their_default_back(loop: Loop) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from evse.clock import Clock, Timers
 from evse.errors import StoreError, UsageError
-from evse.shell.runner import GROUP_COMMIT_S, MARKS_COMMIT_S, OVERDUE_S, Runner
+from evse.shell.runner import CLOCK_LOOK_S, GROUP_COMMIT_S, OVERDUE_S, Runner
 from tests.support.fakeloop import FakeLoop
 
 
@@ -32,7 +32,6 @@ class Engine:
 class Journal:
     def __init__(self) -> None:
         self.unsynced = False
-        self.marks_only = False
         self.syncs = 0
         self.broken = False
 
@@ -58,15 +57,19 @@ class Bench:
     def __init__(self) -> None:
         self.loop = FakeLoop()
         self.offset_s = 0.0
-        self.clock = Clock(self.loop.time, lambda: 2e9 + self.loop.time(), "boot")
+        self.looks = 0  # at the machine's clock
+        self.clock = Clock(self.loop.time, self.system, "boot")
         self.timers = Timers()
         self.engine = Engine(self.timers, self.clock)
         self.journal = Journal()
         self.log = Log()
-        utc = lambda: 2e9 + self.loop.time() + self.offset_s  # noqa: E731
-        self.runner = Runner(self.loop, self.clock, self.timers, self.log, self.engine, self.journal, utc)
+        self.runner = Runner(self.loop, self.clock, self.timers, self.log, self.engine, self.journal)
         self.said: list[str] = []
         self.runner.send = self.said.append
+
+    def system(self) -> float:
+        self.looks += 1
+        return 2e9 + self.loop.time() + self.offset_s
 
 
 @pytest.fixture
@@ -109,6 +112,17 @@ def test_frames_are_sent_before_effects_and_effects_may_lead_to_more(bench: Benc
     bench.engine.effects.append(("stop", 1))
     bench.runner.pump()
     assert bench.said == ["first", "second"] and done == [("stop", 1), (1, "stopped")]
+
+
+def test_what_waits_when_the_runner_closes_is_forgotten(bench: Bench) -> None:
+    order: list[int] = []
+    bench.runner.tell(order.append, 1)
+    bench.runner.pump()
+    bench.runner.tell(order.append, 2)
+    bench.runner.close()
+    bench.runner.close()
+    bench.loop.advance(GROUP_COMMIT_S)
+    assert order == [1]
 
 
 def test_an_effect_that_nobody_carries_out_is_an_error(bench: Bench) -> None:
@@ -158,21 +172,33 @@ def test_samples_are_committed_in_groups_of_three_minutes_at_most(bench: Bench) 
     assert bench.journal.syncs == 1
 
 
-def test_marks_of_delivery_wait_for_the_next_line_but_not_for_ever(bench: Bench) -> None:
-    bench.journal.unsynced = bench.journal.marks_only = True
+def test_what_is_not_synced_waits_for_the_next_line_that_is_but_not_for_ever(bench: Bench) -> None:
+    bench.journal.unsynced = True
     bench.runner.pump()
-    bench.loop.advance(MARKS_COMMIT_S / 2)
-    bench.journal.unsynced = False  # something else was synced
+    bench.loop.advance(GROUP_COMMIT_S / 2)
+    bench.journal.unsynced = False  # a durable line was written
     bench.runner.pump()
     bench.journal.unsynced = True
     bench.runner.pump()
-    bench.loop.advance(MARKS_COMMIT_S - 1)
+    bench.loop.advance(GROUP_COMMIT_S - 1)
     assert bench.journal.syncs == 0
     bench.loop.advance(1)
     assert bench.journal.syncs == 1
     bench.runner.pump()
-    bench.loop.advance(2 * MARKS_COMMIT_S)
+    bench.loop.advance(2 * GROUP_COMMIT_S)
     assert bench.journal.syncs == 1
+
+
+def test_lines_that_others_sync_cost_one_timer_and_no_sync(bench: Bench) -> None:
+    """A sample a minute, online: its mark of delivery goes to the disk with the next sample."""
+    for _ in range(60):
+        bench.journal.unsynced = False
+        bench.runner.pump()
+        bench.journal.unsynced = True
+        bench.runner.pump()
+        bench.loop.advance(60)
+    assert bench.journal.syncs == 0
+    assert len(bench.loop._timers._heap) == 1
 
 
 def test_a_disk_that_fails_is_logged(bench: Bench) -> None:
@@ -180,6 +206,10 @@ def test_a_disk_that_fails_is_logged(bench: Bench) -> None:
     bench.runner.pump()
     bench.loop.advance(GROUP_COMMIT_S)
     assert bench.log.errors == ["the journal could not be synced"]
+    bench.journal.unsynced = True
+    bench.runner.pump()
+    bench.loop.advance(GROUP_COMMIT_S)
+    assert bench.log.errors == ["the journal could not be synced"] * 2
 
 
 def test_the_engine_hears_that_somebody_set_the_clock(bench: Bench) -> None:
@@ -187,9 +217,41 @@ def test_the_engine_hears_that_somebody_set_the_clock(bench: Bench) -> None:
     bench.runner.pump()
     assert bench.engine.facts == []
     bench.offset_s = 3600
+    bench.loop.now += CLOCK_LOOK_S
     bench.runner.pump()
     bench.runner.pump()
     assert bench.engine.facts == [("clock_changed",)]
+
+
+def test_whoever_sets_the_clock_in_the_station_makes_it_known_at_once(bench: Bench) -> None:
+    bench.runner.pump()
+    bench.offset_s = -3600
+    bench.runner.watch_clock()
+    assert bench.engine.facts == []
+    bench.loop.settle()
+    assert bench.engine.facts == [("clock_changed",)]
+
+
+def test_the_engine_hears_of_the_clock_before_a_timer_runs(bench: Bench) -> None:
+    """A timer that was set for a time of day is moved, not run at the wrong one."""
+    bench.runner.pump()
+    bench.loop.advance(CLOCK_LOOK_S)
+    bench.runner.pump()
+    bench.timers.at(bench.clock.now() + CLOCK_LOOK_S / 2, bench.engine.facts.append, ("timer",))
+    bench.runner.pump()
+    bench.offset_s = 3600
+    bench.loop.advance(CLOCK_LOOK_S / 2)
+    assert bench.engine.facts == [("clock_changed",), ("timer",)]
+
+
+def test_the_clock_is_not_looked_at_with_every_message(bench: Bench) -> None:
+    bench.runner.pump()
+    bench.looks = 0
+    for _ in range(10):
+        bench.loop.now += CLOCK_LOOK_S / 4
+        bench.runner.pump()
+        bench.runner.pump()
+    assert bench.looks == 2
 
 
 def test_timers_that_do_not_run_are_a_hang(bench: Bench) -> None:
@@ -203,7 +265,7 @@ def test_without_an_engine_the_timers_run_too() -> None:
     loop = FakeLoop()
     clock = Clock(loop.time, loop.time, "boot")
     timers = Timers()
-    runner = Runner(loop, clock, timers, Log(), utc=loop.time)
+    runner = Runner(loop, clock, timers, Log())
     ran: list[int] = []
     timers.at(clock.now() + 1, ran.append, 1)
     runner.pump()

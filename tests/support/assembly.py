@@ -42,7 +42,6 @@ class Assembly:
     """Parts of one station; nothing runs before `start()`.
 
     board      its description             variables  overrides as the station file's `[[ocpp.variables]]`
-    utc        what the machine's clock says
     send       hears the frames of the station
     hear       hears the facts of the controllers: (fact, evse id, *values)
     displays   what screens show is added to it
@@ -54,7 +53,6 @@ class Assembly:
         board: dict[str, Any],
         loop: Any,
         clock: Clock,
-        utc: Callable[[], float],
         log: Any,
         documents: Documents,
         journal: Journal,
@@ -83,7 +81,7 @@ class Assembly:
             random=random,
         )
         provide_facts(self.model, station=station, evses=self.evses, clock=clock, faults=self.engine.faults)
-        self.runner = Runner(loop, clock, timers, log, self.engine, journal, utc)
+        self.runner = Runner(loop, clock, timers, log, self.engine, journal)
         self.runner.send = send
         settings = Settings(self.model)
         controllers = self.controllers = {

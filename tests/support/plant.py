@@ -157,7 +157,6 @@ class Plant:
             board=board_file(self.options["board"]),
             loop=self.loop,
             clock=clock,
-            utc=lambda: self.utc() + self.skew_s,
             log=self.log,
             documents=Documents(self.directory + "/documents", fs=fs, log=self.log),
             journal=self.journal,

@@ -105,7 +105,6 @@ class WholeStation:
             board=self._board_description,
             loop=self.loop,
             clock=self.clock,
-            utc=self._utc,
             log=self.log,
             documents=Documents(directory + "/documents", log=self.log),
             journal=self.journal,
