@@ -51,7 +51,7 @@ class Journal:
     __slots__ = (
         "state", "pending", "last_seq", "done_seq", "corrupt", "identity",
         "_files", "_log", "_segment_bytes", "_limit_bytes", "_droppable",
-        "_head", "_next", "_places", "_head_bytes", "_noted", "_loose", "_thinned", "_odd", "_marks_only",
+        "_head", "_next", "_places", "_head_bytes", "_noted", "_loose", "_thinned", "_odd",
     )  # fmt: skip
 
     def __init__(
@@ -79,7 +79,6 @@ class Journal:
         # segment thinned last; whether the next droppable event stays.
         self._head_bytes = self._noted = self._loose = self._thinned = 0
         self._odd = True
-        self._marks_only = False  # nothing is unsynced but marks of delivery
         self._files = Segments(directory, fs, log)
         self._recover()
 
@@ -90,13 +89,8 @@ class Journal:
 
     @property
     def unsynced(self) -> bool:
-        """True while something is written that a power cut could take: call `sync()` within a few seconds."""
+        """True while something is written that a power cut could take, until `sync()`."""
         return self._files.unsynced
-
-    @property
-    def marks_only(self) -> bool:
-        """True where a power cut would take no more than marks of delivery: events would be delivered once more."""
-        return self._marks_only
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -168,7 +162,6 @@ class Journal:
         elif self._files.unsynced:
             self._files.sync()
         self._loose = 0
-        self._marks_only = True
 
     def close(self) -> None:
         """Syncs and closes. Idempotent. Raises StoreError (closed all the same)."""
@@ -191,13 +184,12 @@ class Journal:
             self._rewrite(files.all[-1:])
         if files.all[-1].size - self._head_bytes + len(fields) > self._segment_bytes:
             self._roll()
-        marks_only, self._marks_only = durable or (not fields and self._marks_only), False
         if done != self._noted:
             fields = f',"done":{done}{fields}'
         if files.unsynced:
             fields += ',"group":1'
         files.append(frame(f"{{{fields[1:]}}}"), durable)
-        self._noted, self._marks_only = done, marks_only
+        self._noted = done
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

@@ -676,28 +676,27 @@ def test_an_event_that_nothing_waits_before_is_not_read_back() -> None:
     assert journal.head() == (6, "d")
 
 
-def test_what_a_cut_would_take_is_told_marks_of_delivery_apart() -> None:
+def test_what_a_cut_would_take_is_told() -> None:
     journal = opened(PowerCutFS())
     journal.write("a")
-    journal.write("b")
+    assert not journal.unsynced
     journal.done(1)
-    assert journal.unsynced and journal.marks_only
+    assert journal.unsynced
+    journal.write("b")
+    assert not journal.unsynced
     journal.write("c", durable=False)
-    assert journal.unsynced and not journal.marks_only
-    journal.done(2)
-    assert not journal.marks_only
+    assert journal.unsynced
     journal.sync()
-    journal.done(3)
-    assert journal.unsynced and journal.marks_only
+    assert not journal.unsynced
     journal.write(keep={"k": 1}, durable=False)
-    assert not journal.marks_only
+    assert journal.unsynced
 
 
-def test_an_event_whose_line_may_be_lost_is_no_mark_of_delivery() -> None:
+def test_a_line_that_was_refused_may_yet_be_found_until_the_next_sync() -> None:
     fs = PowerCutFS()
     journal = opened(fs)
     journal.write("a")
     fs.fault = lambda call, path: errno.EIO if call == "write" else None
     with pytest.raises(StoreError):
         journal.write("b")
-    assert journal.unsynced and not journal.marks_only
+    assert journal.unsynced
