@@ -14,7 +14,7 @@ from __future__ import annotations
 from _collections import deque
 
 from evse.errors import CsmsError, StoreError, UsageError
-from evse.jsontext import dumps
+from evse.jsontext import dumps, loads_own
 from evse.model import note_fault
 from evse.ocpp import registry, rpc
 from evse.ocpp.queue import Call, Outbox
@@ -358,7 +358,8 @@ class Engine:
     def say_record(self, block: str, event: str, row: Any) -> tuple[str, str, Any, bool] | None:
         """(action, payload as JSON, reader of the answer, whether that says it all) of a journaled row; None: nothing.
 
-        The reader takes action and answer. Raises SchemaError, JsonError.
+        The writer gives the payload as a dict or as JSON; the reader takes action and answer. Raises SchemaError,
+        JsonError.
         """
         dialect = self._dialects.get(block) or self.dialect(block)
         write, read = (dialect and dialect.RECORDS.get(event)) or (None, None)
@@ -366,11 +367,11 @@ class Engine:
         if said is None:
             return None
         action, payload, final = said
-        text = dumps(payload)
+        text = payload if type(payload) is str else dumps(payload)
         try:
-            self.tables.check_said(action, payload, text)
+            self.tables.check_said(action, text)
         except SchemaError:
-            text = dumps(self._outgoing(action, payload))
+            text = dumps(self._outgoing(action, loads_own(text)))
         return action, text, read, final
 
     def _outgoing(self, name: str, payload: dict[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,11 @@ format: append only.
 
 from __future__ import annotations
 
+from evse.jsontext import dumps
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Any
 
 REGISTER = "Energy.Active.Import.Register"
@@ -34,48 +36,40 @@ _UNITS = (
     ("Power.Factor", ""), ("Power", "W"), ("Current", "A"), ("Voltage", "V"), ("Frequency", "Hz"), ("SoC", "Percent"),
     ("Temperature", "Celsius"), ("RPM", "RPM"),
 )  # fmt: skip
-_known: dict[str, str] = {}  # units found, of what is in MEASURANDS
-_places: dict[tuple[str, str | None], tuple[Any, Any]] = {}  # what stands for a measurand and its phase in a sample
-# So many of them are remembered: more than a meter has.
-_PLACES = 64
+
+# Text of a sample by version, measurands, context and phases: nothing else is in it. So many forms are remembered.
+_forms: dict[Any, str] = {}
+FORMS = 8
 
 
 def unit(measurand: str) -> str:
     """Unit in which the station gives a measurand, "" if it has none or is not known."""
-    found = _known.get(measurand)
-    if found is None:
-        found = next((unit for beginning, unit in _UNITS if measurand.startswith(beginning)), "")
-        if measurand in MEASURANDS:
-            _known[measurand] = found
-    return found
+    return next((unit for beginning, unit in _UNITS if measurand.startswith(beginning)), "")
 
 
 def exact(value: float) -> int | float:
     """The value to the thousandth of its unit, an integer where it is one."""
-    value = round(value, 3)
-    whole = int(value)
-    return whole if whole == value else value
+    thousandths = round(value * 1000)
+    return thousandths / 1000 if thousandths % 1000 else thousandths // 1000
+
+
+def places(keys: Iterable[tuple[str, str | None]]) -> list[Any]:
+    """The elements of a packed sample for (measurand, phase), with None where a value will be."""
+    made: list[Any] = []
+    for measurand, phase in keys:
+        made.append(MEASURANDS.index(measurand) if measurand in MEASURANDS else measurand)
+        made.append(-1 if phase is None else PHASES.index(phase) if phase in PHASES else phase)
+        made.append(None)
+    return made
 
 
 def pack(
-    stamp: Any, context: str, signed: dict[str, Any] | None, values: list[tuple[tuple[str, str | None], float]]
+    stamp: Any, context: str, signed: dict[str, Any] | None, places: list[Any], values: Iterable[float]
 ) -> list[Any]:
-    """A sample as the module describes it, of ((measurand, phase), value)."""
-    packed = [stamp, CONTEXTS.index(context), _signed(signed) if signed else 0]
-    for place, value in values:
-        packed += _places.get(place) or _place(*place)
-        packed.append(exact(value))
+    """A sample as the module describes it: these values in these places."""
+    packed = [stamp, CONTEXTS.index(context), _signed(signed) if signed else 0, *places]
+    packed[5::3] = map(exact, values)
     return packed
-
-
-def _place(measurand: str, phase: str | None) -> tuple[Any, Any]:
-    if len(_places) >= _PLACES:
-        _places.clear()
-    place = _places[measurand, phase] = (
-        MEASURANDS.index(measurand) if measurand in MEASURANDS else measurand,
-        -1 if phase is None else PHASES.index(phase) if phase in PHASES else phase,
-    )
-    return place
 
 
 def _signed(signed: dict[str, Any]) -> list[Any]:
@@ -90,6 +84,33 @@ def values(packed: list[Any]) -> Iterator[tuple[str, str | None, int | float]]:
             None if phase == -1 else PHASES[phase] if type(phase) is int else phase,
             value,
         )
+
+
+def form(packed: list[Any], version: str, entry: Callable[[str, str | None, str, str], str]) -> str:
+    """The sampled values of a sample as JSON, without brackets and with a place (%) for each value of the row.
+
+    `entry(measurand, phase, context, version)` is what is said of one: ',{"value":%s,...}', or "%.0s" for nothing.
+    """
+    key = version, tuple(packed[3::3]), tuple(packed[1::3])
+    text = _forms.get(key)
+    if text is None:
+        context = CONTEXTS[packed[1]]
+        text = "".join([entry(measurand, phase, context, version) for measurand, phase, _ in values(packed)])
+        if len(_forms) >= FORMS:
+            _forms.clear()
+        text = _forms[key] = text.replace(",", "", 1)
+    return text
+
+
+def register_at(packed: list[Any]) -> int | None:
+    """Which of its values is the register without a phase, None if none is."""
+    places = zip(packed[3::3], packed[4::3], strict=True)
+    return next((index for index, place in enumerate(places) if place == (0, -1)), None)
+
+
+def joined(payload: dict[str, Any], member: str, text: str) -> str:
+    """The payload as JSON, with one member more that is JSON already."""
+    return f'{dumps(payload)[:-1]},"{member}":{text}}}'
 
 
 def only(packed: list[Any], measurands: Collection[str]) -> list[Any]:

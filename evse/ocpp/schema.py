@@ -16,6 +16,7 @@ from __future__ import annotations
 import marshal
 
 from evse.errors import EvseError
+from evse.jsontext import loads_own
 from evse.ocpp.datetext import is_date_time
 
 TYPE_CHECKING = False
@@ -106,14 +107,14 @@ class Tables:
         else:
             _check_word(type_, payload)
 
-    def check_said(self, name: str, payload: object, text: str) -> None:
-        """As check(), for what the station says again and again; `text` is the payload as JSON.
+    def check_said(self, name: str, text: str) -> None:
+        """As check(), of a payload as JSON, for what the station says again and again.
 
         A text that differs in nothing but digits from one that was good is good: a sample has the shape of the last.
         """
         shape = hash((name, text.encode().translate(None, b"0123456789.")))
         if shape not in self._shapes:
-            self.check(name, payload)
+            self.check(name, loads_own(text))
             if len(self._shapes) >= SHAPES:
                 self._shapes.clear()
             self._shapes.add(shape)

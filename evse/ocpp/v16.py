@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evse.clock import timestamp
 from evse.jsontext import JsonError, dumps, loads
-from evse.ocpp.meter_values import CONTEXTS, MEASURANDS, REGISTER, unit, values
+from evse.ocpp.meter_values import CONTEXTS, MEASURANDS, REGISTER, form, register_at, unit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,37 +89,39 @@ def transfer(
     return "DataTransfer", {"vendorId": vendor, "messageId": message, "data": dumps(data)}, read
 
 
-def meter_values(samples: list[list[Any]], stamp: Any, ctx: Any) -> list[dict[str, Any]]:
-    """Packed samples (`evse.ocpp.meter_values`) as MeterValue; one without a stamp of its own has `stamp`."""
+def meter_values(samples: list[list[Any]], at: str, ctx: Any) -> str:
+    """Packed samples (`evse.ocpp.meter_values`) as JSON, a list of MeterValue; "" for an empty one.
+
+    `at` is the time of a sample without a stamp of its own.
+    """
     said = []
     for packed in samples:
-        context, signed = CONTEXTS[packed[1]], packed[2]
-        sampled = []
-        for measurand, phase, value in values(packed):
-            if measurand in _MEASURANDS:
-                sampled.append(_sampled(measurand, phase, str(value), context))
-                if signed and measurand == REGISTER and phase is None:
-                    sampled.append(_signed(signed, context))
+        sampled = form(packed, "1.6", _entry) % tuple(packed[5::3])
         if sampled:
-            at = ctx.clock.resolve(packed[0] or stamp)
-            said.append({"timestamp": timestamp(at), "sampledValue": sampled})
-    return said
+            if packed[2] and register_at(packed) is not None:
+                sampled += "," + _signed(packed)
+            time = timestamp(ctx.clock.resolve(packed[0])) if packed[0] else at
+            said.append(f'{{"timestamp":"{time}","sampledValue":[{sampled}]}}')
+    return f"[{','.join(said)}]" if said else ""
 
 
-def _sampled(measurand: str, phase: str | None, value: str, context: str) -> dict[str, Any]:
-    """One value; that it was taken at the outlet goes without saying."""
-    said = {"value": value, "context": context, "format": "Raw", "measurand": measurand}
+def _entry(measurand: str, phase: str | None, context: str, version: str) -> str:
+    """SampledValue as `form` wants it; that it was taken at the outlet goes without saying."""
+    if measurand not in _MEASURANDS:
+        return "%.0s"
+    said = {"context": context, "format": "Raw", "measurand": measurand}
     if phase is not None:
         said["phase"] = phase
     if measurand in _LOCATIONS:
         said["location"] = _LOCATIONS[measurand]
     if (word := unit(measurand)) in _UNITS:
         said["unit"] = word
-    return said
+    return ',{"value":"%s",' + dumps(said)[1:].replace("%", "%%")
 
 
-def _signed(signed: list[str], context: str) -> dict[str, Any]:
-    """The signed form beside the plain one. [OCA application note "Signed Meter Values" 3.2.1]"""
-    data, method, encoding, key = signed
+def _signed(packed: list[Any]) -> str:
+    """The signed form of the register, after the plain values. [OCA application note "Signed Meter Values" 3.2.1]"""
+    data, method, encoding, key = packed[2]
     value = dumps({"signedMeterData": data, "signingMethod": method, "encodingMethod": encoding, "publicKey": key})
-    return {"value": value, "context": context, "format": "SignedData", "measurand": REGISTER}
+    context = CONTEXTS[packed[1]]
+    return dumps({"value": value, "context": context, "format": "SignedData", "measurand": REGISTER})

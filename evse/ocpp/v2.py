@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from evse.clock import timestamp
-from evse.ocpp.meter_values import CONTEXTS, MEASURANDS, PHASES, REGISTER, unit
+from evse.jsontext import dumps
+from evse.ocpp.meter_values import MEASURANDS, form, register_at, unit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,9 +12,6 @@ if TYPE_CHECKING:
 
 # Known to our meters, but no measurand of 2.x.
 _NOT_SAID = ("Temperature", "RPM")
-# Sampled values without their value, by measurand, phase and context; so many are remembered: two samples' worth.
-_forms: dict[tuple[Any, Any, int], dict[str, Any]] = {}
-_FORMS = 32
 # Longest signed data and public key, longest token, and kinds of token of 2.0.1. [SignedMeterValueType, IdTokenType]
 _SIGNED_201 = 2500
 _TOKEN_201 = 36
@@ -34,57 +32,47 @@ def fits_201(token: str, kind: str) -> bool:
     return len(token) <= _TOKEN_201 and kind in _KINDS_201
 
 
-def meter_values(samples: list[list[Any]], stamp: Any, ctx: Any) -> list[dict[str, Any]]:
-    """Packed samples (`evse.ocpp.meter_values`) as MeterValueType; one without a stamp of its own has `stamp`."""
+def meter_values(samples: list[list[Any]], at: str, ctx: Any) -> str:
+    """Packed samples (`evse.ocpp.meter_values`) as JSON, a list of MeterValueType; "" for an empty one.
+
+    `at` is the time of a sample without a stamp of its own.
+    """
     said = []
     for packed in samples:
-        context = packed[1]
-        sampled = []
-        for measurand, phase, value in zip(packed[3::3], packed[4::3], packed[5::3], strict=True):
-            form = _forms.get((measurand, phase, context))
-            if form is None:
-                form = _form(measurand, phase, context, ctx.version)
-            if form:
-                sampled.append({"value": value, **form})
+        values = packed[5::3]
         if packed[2]:
-            _sign(sampled, packed[2], ctx)
+            _sign(values, packed, ctx)
+        sampled = form(packed, ctx.version, _entry) % tuple(values)
         if sampled:
-            at = ctx.clock.resolve(packed[0] or stamp)
-            said.append({"timestamp": timestamp(at), "sampledValue": sampled})
-    return said
+            time = timestamp(ctx.clock.resolve(packed[0])) if packed[0] else at
+            said.append(f'{{"timestamp":"{time}","sampledValue":[{sampled}]}}')
+    return f"[{','.join(said)}]" if said else ""
 
 
-def _form(measurand: Any, phase: Any, context: int, version: str) -> dict[str, Any]:
-    """SampledValueType without its value, from the places of a packed sample; empty if the version lacks the measurand.
+def _entry(measurand: str, phase: str | None, context: str, version: str) -> str:
+    """SampledValueType as `form` wants it; nothing if the version lacks the measurand.
 
     What is the default goes without saying: the outlet, and a multiplier of 0.
     """
-    known = type(measurand) is int
-    name = MEASURANDS[measurand] if known else measurand
-    if name in _NOT_SAID or not (known or version == "2.1"):
-        return {}
-    form: dict[str, Any] = {"measurand": name, "context": CONTEXTS[context]}
-    if phase != -1:
-        form["phase"] = PHASES[phase] if type(phase) is int else phase
-    if name == "SoC":
-        form["location"] = "EV"
-    if word := unit(name):
-        form["unitOfMeasure"] = {"unit": word}
-    if known:
-        if len(_forms) >= _FORMS:
-            _forms.clear()
-        _forms[measurand, phase, context] = form
-    return form
+    if measurand in _NOT_SAID or not (measurand in MEASURANDS or version == "2.1"):
+        return "%.0s"
+    said: dict[str, Any] = {"measurand": measurand, "context": context}
+    if phase is not None:
+        said["phase"] = phase
+    if measurand == "SoC":
+        said["location"] = "EV"
+    if word := unit(measurand):
+        said["unitOfMeasure"] = {"unit": word}
+    return ',{"value":%s,' + dumps(said)[1:].replace("%", "%%")
 
 
-def _sign(sampled: list[dict[str, Any]], signed: list[str], ctx: Any) -> None:
-    """Adds the signed form of the register."""
-    data, method, encoding, key = signed
+def _sign(values: list[Any], packed: list[Any], ctx: Any) -> None:
+    """Adds the signed form to the value of the register."""
+    data, method, encoding, key = packed[2]
     if ctx.version == "2.0.1" and max(len(data), len(key)) > _SIGNED_201:
         ctx.log.warning("signed meter data are too long for OCPP 2.0.1 and were left out", length=len(data))
         return
-    for each in sampled:
-        if each["measurand"] == REGISTER and "phase" not in each:
-            each["signedMeterValue"] = {
-                "signedMeterData": data, "signingMethod": method, "encodingMethod": encoding, "publicKey": key,
-            }  # fmt: skip
+    at = register_at(packed)
+    if at is not None:
+        signed = {"signedMeterData": data, "signingMethod": method, "encodingMethod": encoding, "publicKey": key}
+        values[at] = f'{values[at]},"signedMeterValue":{dumps(signed)}'

@@ -183,6 +183,24 @@ def test_cache_of_values_is_bounded_and_forgets_nothing_that_counts():
     assert model.get(*HEARTBEAT) == "3600"
 
 
+def test_every_change_begins_another_generation():
+    model = make()
+    seen = [model.generation]
+    for change in (
+        lambda: model.set(*HEARTBEAT, "60"),
+        lambda: model.write(
+            {"component": {"name": HEARTBEAT[0]}, "variable": {"name": HEARTBEAT[1]}, "attributeValue": "61"}
+        ),
+        lambda: model.reset(*HEARTBEAT),
+        lambda: model.set_slots(("1",)),
+        lambda: model.provide(*HEARTBEAT, lambda evse, connector: "5"),
+    ):
+        change()
+        seen.append(model.generation)
+    model.get("AuthCtrlr", "Enabled")
+    assert len(set(seen)) == len(seen) and model.generation == seen[-1]
+
+
 def test_tables_are_read_a_component_at_a_time_and_not_for_every_question():
     asked = []
 

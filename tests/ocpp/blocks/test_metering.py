@@ -9,6 +9,7 @@ import pytest
 
 from evse.clock import parse_timestamp
 from evse.ocpp import meter_values
+from evse.ocpp.blocks.metering.block import PLANS, UPDATED
 from tests.support.bench import NOW_UTC, Bench, FakeClock, versions, versions2
 from tests.support.driver import Driver, events, measurands
 
@@ -150,11 +151,11 @@ def test_16_3_16_3_all_phases_units_and_locations(version: str) -> None:
 
 def test_16_9_1_17_a_measurand_may_name_its_phase() -> None:
     bench, _ = start("1.6")
-    metering = bench.engine.block("metering")
+    names = "Voltage.L2,Current.Import.L2,Voltage.L1-N,Voltage.L3"
+    assert bench.ask("ChangeConfiguration", {"key": "MeterValuesSampledData", "value": names})["status"] == "Accepted"
     evse = bench.engine.evses[1]
     evse.values = {("Voltage", "L1-N"): 231.0, ("Voltage", "L2-N"): 232.0, ("Current.Import", "L2"): 6.0}
-    taken = metering.sample(evse, ["Voltage.L2", "Current.Import.L2", "Voltage.L1-N", "Voltage.L3"], "Other")
-    assert list(meter_values.values(taken)) == [
+    assert taken(bench) == [
         ("Voltage", "L1-N", 231),
         ("Voltage", "L2-N", 232),
         ("Current.Import", "L2", 6),
@@ -201,12 +202,97 @@ def test_J02_samples_go_on_offline_and_are_told_later(version: str) -> None:
 
 @versions2
 def test_RegisterValuesWithoutPhases_tells_the_total_only(version: str) -> None:
-    entry = {"component": "SampledDataCtrlr", "variable": "RegisterValuesWithoutPhases", "value": "true"}
-    bench = Bench(variables=[entry])
+    bench, _ = start(version, SampledDataCtrlr_TxUpdatedMeasurands=f"{REGISTER},Voltage")
     evse = bench.engine.evses[1]
     evse.values = {(REGISTER, None): 9.0, (REGISTER, "L1"): 3.0, ("Voltage", "L1-N"): 230.0}
-    taken = bench.engine.block("metering").sample(evse, [REGISTER, "Voltage"], "Other")
-    assert list(meter_values.values(taken)) == [(REGISTER, None, 9), ("Voltage", "L1-N", 230)]
+    assert taken(bench) == [(REGISTER, None, 9), (REGISTER, "L1", 3), ("Voltage", "L1-N", 230)]
+    bench.model.set("SampledDataCtrlr", "RegisterValuesWithoutPhases", "true")
+    assert taken(bench) == [(REGISTER, None, 9), ("Voltage", "L1-N", 230)]
+
+
+def taken(bench: Bench, evse: int = 1) -> list[tuple[str, str | None, float]]:
+    """What a sample of TxUpdatedMeasurands has now."""
+    sample = bench.engine.block("metering").sample(bench.engine.evses[evse], UPDATED, "Other")
+    return list(meter_values.values(sample))
+
+
+def test_a_sample_follows_the_values_that_the_meter_delivers() -> None:
+    bench, _ = start("2.1", SampledDataCtrlr_TxUpdatedMeasurands=f"{REGISTER},Voltage")
+    evse = bench.engine.evses[1]
+    evse.values = {(REGISTER, None): 9.0, ("SoC", None): 50.0}
+    assert taken(bench) == [(REGISTER, None, 9)]
+    evse.values = {(REGISTER, None): 9.5, ("SoC", None): 51.0}
+    assert taken(bench) == [(REGISTER, None, 9.5)]
+    evse.values = {("Voltage", "L1-N"): 231.0, (REGISTER, None): 10.0, ("SoC", None): 51.0}
+    assert taken(bench) == [("Voltage", "L1-N", 231), (REGISTER, None, 10)]
+    evse.values = {("Voltage", "L1-N"): 232.0, ("SoC", None): 51.0}
+    assert taken(bench) == [("Voltage", "L1-N", 232)]
+    evse.values = {("SoC", None): 51.0}
+    assert taken(bench) == []
+    evse.values = {(REGISTER, None): 11.0, ("SoC", None): 51.0}
+    assert taken(bench) == [(REGISTER, None, 11)]
+
+
+def test_a_sample_follows_its_list_of_measurands() -> None:
+    bench, _ = start("2.1", SampledDataCtrlr_TxUpdatedMeasurands=REGISTER)
+    bench.engine.evses[1].values = {(REGISTER, None): 9.0, ("SoC", None): 50.0}
+    assert taken(bench) == [(REGISTER, None, 9)]
+    bench.model.set("SampledDataCtrlr", "TxUpdatedMeasurands", "SoC")
+    assert taken(bench) == [("SoC", None, 50)]
+    bench.model.set("SampledDataCtrlr", "TxUpdatedMeasurands", "")
+    assert taken(bench) == []
+    bench.model.reset("SampledDataCtrlr", "TxUpdatedMeasurands")
+    assert taken(bench) == [(REGISTER, None, 9)]
+
+
+def test_a_sample_follows_Enabled() -> None:
+    bench, _ = start("2.1", SampledDataCtrlr_TxUpdatedMeasurands=REGISTER)
+    bench.engine.evses[1].values = {(REGISTER, None): 9.0}
+    assert taken(bench) == [(REGISTER, None, 9)]
+    bench.model.set("SampledDataCtrlr", "Enabled", "false")
+    assert taken(bench) == []
+
+
+@pytest.mark.parametrize("variable", ["SignReadings", "SignUpdatedReadings"])
+def test_a_sample_follows_the_signing_variables(variable: str) -> None:
+    signing = {"SampledDataCtrlr_SignReadings": "true", "SampledDataCtrlr_SignUpdatedReadings": "true"}
+    bench, _ = start("2.1", SampledDataCtrlr_TxUpdatedMeasurands=REGISTER, **signing)
+    evse = bench.engine.evses[1]
+    evse.values, evse.signed = {(REGISTER, None): 9.0}, {"data": "AQ=="}
+    metering = bench.engine.block("metering")
+    assert metering.sample(evse, UPDATED, "Other")[2][0] == "AQ=="
+    bench.model.set("SampledDataCtrlr", variable, "false")
+    assert metering.sample(evse, UPDATED, "Other")[2] == 0
+
+
+def test_the_values_of_the_start_follow_the_list_of_1_6() -> None:
+    bench, _ = start("2.1", SampledDataCtrlr_TxStartedMeasurands=REGISTER)
+    evse = bench.engine.evses[1]
+    evse.values = {(REGISTER, None): 9.0, ("SoC", None): 50.0}
+    evse.values_when = bench.engine.clock.now()
+    metering = bench.engine.block("metering")
+    assert list(meter_values.values(metering.begin(evse))) == [(REGISTER, None, 9)]
+    bench.model.set("OCPP16Ctrlr", "StartTxnSampledData", f"SoC,{REGISTER}")
+    assert list(meter_values.values(metering.begin(evse))) == [(REGISTER, None, 9), ("SoC", None, 50)]
+
+
+def test_two_meters_that_deliver_different_values_are_sampled_each_for_itself() -> None:
+    bench, _ = start("2.1", evses=20, SampledDataCtrlr_TxUpdatedMeasurands=f"{REGISTER},SoC")
+    for _ in range(2):
+        for evse in bench.engine.evses.values():
+            key = (REGISTER, None) if evse.id % 2 else ("SoC", None)
+            evse.values = {key: float(evse.id)}
+            assert taken(bench, evse.id) == [(*key, evse.id)]
+    assert len(bench.engine.block("metering")._plans) <= PLANS
+
+
+@pytest.mark.parametrize(
+    "value, said",
+    [(0.0, "0"), (-0.0, "0"), (7, "7"), (230.0, "230"), (15.55, "15.55"), (0.0004, "0"), (0.0006, "0.001"),
+     (-5.5, "-5.5"), (-5.0, "-5"), (123456789.1234, "123456789.123"), (9e15, "9000000000000000")],
+)  # fmt: skip
+def test_a_value_is_told_to_the_thousandth_and_whole_where_it_is(value: float, said: str) -> None:
+    assert repr(meter_values.exact(value)) == said
 
 
 # -- values in the end of a transaction ------------------------------------------------------------------------------
@@ -289,7 +375,8 @@ def test_E06_FR_13_collected_samples_are_bounded_and_keep_begin_and_end(version:
 
 
 def test_thinning_drops_every_second_sample_but_the_first() -> None:
-    samples = [meter_values.pack(number, "Sample.Periodic", None, [((REGISTER, None), 1.0)]) for number in range(1, 10)]
+    places = meter_values.places([(REGISTER, None)])
+    samples = [meter_values.pack(number, "Sample.Periodic", None, places, [1.0]) for number in range(1, 10)]
     meter_values.thin(samples, 10 * 260)
     assert [sample[0] for sample in samples] == list(range(1, 10))
     meter_values.thin(samples, 8 * 260)
@@ -554,8 +641,8 @@ def test_values_of_the_start_follow_the_start_transaction() -> None:
     assert {value["context"] for value in sampled} == {"Transaction.Begin"}
     assert [(value["measurand"], value["format"]) for value in sampled] == [
         (REGISTER, "Raw"),
-        (REGISTER, "SignedData"),
         ("Power.Active.Import", "Raw"),
+        (REGISTER, "SignedData"),
     ]
 
 

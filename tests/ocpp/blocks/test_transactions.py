@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from evse.jsontext import dumps
+from evse.model import Token
 from tests.support.bench import STATION, Bench, FakeClock, versions, versions2
 from tests.support.driver import Driver, events, measurands
 
@@ -930,6 +931,68 @@ def test_samples_are_on_the_disk_before_they_are_sent_and_in_groups_while_offlin
     driver.meter(1)
     bench.advance(60)
     assert bench.journal.unsynced
+
+
+# -- what is kept of an open transaction ---------------------------------------------------------------------------
+
+
+def running() -> tuple[Bench, Any]:
+    """A transaction whose kept state has been found as it should be, so that it is compared no more."""
+    bench, driver = start("2.1")
+    driver.plug()
+    driver.tap()
+    driver.take()
+    tx = bench.engine.block("transactions").current(1)
+    for _ in range(2):
+        bench.engine.block("transactions").rate_changed(tx)
+    driver.take()
+    assert tx.kept[0] is bench.journal.state["transactions:1"]
+    return bench, tx
+
+
+@pytest.mark.parametrize(
+    "fact, value, letter, kept",
+    [
+        ("begin_wh", 7.5, "b", 7.5), ("begin_wh", None, "b", None), ("group", "G", "g", "G"),
+        ("remote_start_id", 0, "r", 0), ("reservation_id", 9, "v", 9), ("connector", 2, "x", 2),
+        ("reason", "Local", "s", "Local"), ("limit_wh", 0.0, "l", 0.0), ("begun", False, "m", None),
+        ("token", Token("OTHER"), "k", ["OTHER", "ISO14443"]), ("token", Token("card"), "k", ["card", "ISO14443"]),
+        ("token", Token("CARD", "Central"), "k", ["CARD", "Central"]), ("token", None, "k", None),
+    ],
+)  # fmt: skip
+def test_a_fact_of_a_transaction_that_changed_is_kept_with_the_next_event(
+    fact: str, value: Any, letter: str, kept: Any
+) -> None:
+    bench, tx = running()
+    assert bench.journal.state["transactions:1"].get(letter) != kept
+    setattr(tx, fact, value)
+    if fact == "begun":
+        tx.evse.values_when = None  # else its values are told, and it has begun
+    bench.engine.block("transactions").rate_changed(tx)
+    assert bench.journal.state["transactions:1"].get(letter) == kept
+    assert bench.journal.state["transactions:1"] == tx.live()
+
+
+@pytest.mark.parametrize("there", [None, {"t": "another"}])
+def test_what_is_kept_of_a_transaction_is_written_again_where_the_journal_has_it_no_more(there: Any) -> None:
+    bench, tx = running()
+    bench.journal.write(keep={"transactions:1": there})
+    bench.engine.block("transactions").rate_changed(tx)
+    assert bench.journal.state["transactions:1"] == tx.live()
+
+
+def test_what_is_kept_of_a_transaction_is_not_written_with_every_event() -> None:
+    bench, tx = running()
+    written: list[Any] = []
+    record = bench.engine.record
+    bench.engine.record = lambda *args, **more: (written.append(set(more["keep"])), record(*args, **more))[1]
+    for _ in range(3):
+        bench.engine.block("transactions").rate_changed(tx)
+    tx.group = "G"
+    for _ in range(3):
+        bench.engine.block("transactions").rate_changed(tx)
+    counters, both = {"transactions:1n"}, {"transactions:1", "transactions:1n"}
+    assert written == [counters, counters, counters, both, counters, counters]
 
 
 # -- power loss, E17 -------------------------------------------------------------------------------------------------

@@ -32,6 +32,16 @@ LOOK_S = 60.0
 _SAMPLED = ("TxUpdatedMeasurands", "TxUpdatedInterval", "TxEndedMeasurands", "TxEndedInterval", "Enabled")
 _ALIGNED = ("Measurands", "Interval", "TxEndedMeasurands", "TxEndedInterval", "Enabled")
 
+# What is sampled: component, its list of measurands, what beside SignReadings says whether it is signed (a variable).
+STARTED = ("SampledDataCtrlr", "TxStartedMeasurands", "SignStartedReadings")
+UPDATED = ("SampledDataCtrlr", "TxUpdatedMeasurands", "SignUpdatedReadings")
+COLLECTED = ("SampledDataCtrlr", "TxEndedMeasurands", "SignUpdatedReadings")
+ENDED = ("SampledDataCtrlr", "TxEndedMeasurands", None)
+CLOCK = ("AlignedDataCtrlr", "Measurands", "SignUpdatedReadings")
+CLOCK_ENDED = ("AlignedDataCtrlr", "TxEndedMeasurands", None)
+# So many plans are remembered; then all are made anew.
+PLANS = 16
+
 
 class Block:
     """Metering of all EVSEs; the transactions block asks for `begin()`, `updated()` and `ended()`."""
@@ -45,6 +55,10 @@ class Block:
         self._running: dict[int, Any] = {}  # EVSE id -> its transaction
         self._silent: set[int] = set()  # EVSEs whose meter was found silent
         self._key_given: set[int] = set()  # EVSEs whose transaction has shown the meter's public key
+        # (EVSE id, what is sampled) -> what the meter delivered then, what of it is taken, its places, whether to sign.
+        # They hold for one generation of the device model, and as long as the meter delivers the same.
+        self._plans: dict[Any, tuple[list[Any], list[Any], list[Any], bool]] = {}
+        self._generation = -1
         for variable in _SAMPLED:
             ctx.model.watch("SampledDataCtrlr", variable, self._sampling_changed)
         for variable in _ALIGNED:
@@ -53,47 +67,57 @@ class Block:
 
     # -- what is sampled -------------------------------------------------------------------------------------------
 
-    def sample(
-        self, evse: Evse, measurands: list[str], context: str, signed: bool = False, stamp: Any = 0
-    ) -> list[Any]:
-        """The present values of the measurands, on all phases, as a packed sample; empty if there are none.
+    def sample(self, evse: Evse, what: tuple[str, str, str | None], context: str, stamp: Any = 0) -> list[Any]:
+        """The present values of what is sampled, on all phases, as a packed sample; empty if there are none.
 
-        A measurand may name a phase ("Voltage.L1-N"). `signed` adds the meter's signed form. [J01.FR.14, 1.6 §3.16.3]
+        A measurand may name a phase ("Voltage.L1-N"). [J01.FR.14, 1.6 §3.16.3]
         """
-        taken = [item for item in evse.values.items() if item[0][0] in measurands]
-        if any(name[-1:] in "123N" for name in measurands):
-            taken = [item for item in evse.values.items() if _asks(measurands, *item[0])]
-        if self.ctx.model.boolean("SampledDataCtrlr", "RegisterValuesWithoutPhases"):
-            taken = [item for item in taken if item[0][0] != REGISTER or item[0][1] is None]
+        if self._generation != self.ctx.model.generation:
+            self._plans.clear()
+            self._generation = self.ctx.model.generation
+        values = evse.values
+        plan = self._plans.get((evse.id, what))
+        if plan is None or plan[0] != list(values):
+            plan = self._planned(evse, what)
+        _, taken, places, signs = plan
         if not taken:
             return []
-        return meter_values.pack(stamp, context, self._signed(evse) if signed else None, taken)
+        signed = self._signed(evse) if signs else None
+        return meter_values.pack(stamp, context, signed, places, map(values.__getitem__, taken))
+
+    def _planned(self, evse: Evse, what: tuple[str, str, str | None]) -> Any:
+        component, variable, narrower = what
+        boolean = self.ctx.model.boolean
+        measurands = self._measurands(component, variable)
+        if what is STARTED:  # and those that 1.6 wants: which version will tell them is not known yet
+            measurands += self._measurands("OCPP16Ctrlr", "StartTxnSampledData")
+        taken = [place for place in evse.values if _asks(measurands, *place)]
+        if boolean("SampledDataCtrlr", "RegisterValuesWithoutPhases"):
+            taken = [place for place in taken if place[0] != REGISTER or place[1] is None]
+        signs = boolean(component, "SignReadings") and (narrower is None or boolean(component, narrower) is not False)
+        if len(self._plans) >= PLANS:
+            self._plans.clear()
+        plan = self._plans[evse.id, what] = list(evse.values), taken, meter_values.places(taken), bool(signs)
+        return plan
 
     def register_wh(self, evse: Evse) -> float | None:
         """The import register as last read, to the thousandth of a Wh; None before the first reading."""
         return None if evse.register_wh is None else meter_values.exact(evse.register_wh)
 
     def begin(self, evse: Evse) -> list[Any]:
-        """Values for the start of a transaction, context Transaction.Begin. [E01.FR.09, J02]
-
-        Those that 1.6 wants then are among them: which version will tell them is not known yet.
-        """
-        wanted = self._measurands("OCPP16Ctrlr", "StartTxnSampledData")
-        return self._of_transaction(evse, "TxStartedMeasurands", "Transaction.Begin", "SignStartedReadings", wanted)
+        """Values for the start of a transaction, context Transaction.Begin. [E01.FR.09, J02]"""
+        return self.sample(evse, STARTED, "Transaction.Begin") if self._is_fresh(evse) else []
 
     def updated(self, evse: Evse, context: str) -> list[Any]:
         """Values of TxUpdatedMeasurands, fresh ones only. [J02.FR.11, F06.FR.07]"""
-        return self._of_transaction(evse, "TxUpdatedMeasurands", context, "SignUpdatedReadings")
+        return self.sample(evse, UPDATED, context) if self._is_fresh(evse) else []
 
     def ended(self, tx: Any) -> list[list[Any]]:
         """Samples for the end of a transaction: begin, what was collected, end. [E06.FR.11, 1.6 errata §3.14]"""
         samples: list[list[Any]] = tx.samples
         tx.samples = []
-        measurands = self._measurands("SampledDataCtrlr", "TxEndedMeasurands")
-        if measurands:
-            signs = self._signs("SampledDataCtrlr", None)
-            if end := self.sample(tx.evse, measurands, "Transaction.End", signs, self._read_at(tx.evse)):
-                samples.append(end)
+        if end := self.sample(tx.evse, ENDED, "Transaction.End", self._read_at(tx.evse)):
+            samples.append(end)
         return samples
 
     # -- life of a transaction -------------------------------------------------------------------------------------
@@ -101,10 +125,8 @@ class Block:
     def on_transaction_started(self, tx: Any) -> None:
         """Sampling begins with the transaction; its first sample for the end is taken at once."""
         self._running[tx.evse.id] = tx
-        measurands = self._measurands("SampledDataCtrlr", "TxEndedMeasurands")
-        if measurands and not tx.samples and self._is_fresh(tx.evse):
-            signs = self._signs("SampledDataCtrlr", None)
-            self._collect(tx, self.sample(tx.evse, measurands, "Transaction.Begin", signs, self.ctx.clock.stamp()))
+        if not tx.samples and self._is_fresh(tx.evse):
+            self._collect(tx, self.sample(tx.evse, ENDED, "Transaction.Begin", self.ctx.clock.stamp()))
         self._arm(tx)
 
     def on_transaction_ended(self, tx: Any) -> None:
@@ -130,7 +152,7 @@ class Block:
 
     def triggered(self, evse: Evse, component: str, variable: str) -> list[Any]:
         """The sample that a triggered MeterValues carries."""
-        return self.sample(evse, self._measurands(component, variable), "Trigger", self._signs(component, None))
+        return self.sample(evse, (component, variable, None), "Trigger")
 
     def delivered(self, event: str, row: Any, action: str, answer: Any) -> None:
         """Nothing follows from the answer to MeterValues."""
@@ -172,9 +194,7 @@ class Block:
     def _collect_sampled(self, tx: Any) -> None:
         interval_s = self._interval("SampledDataCtrlr", "TxEndedInterval")
         if interval_s and int((self.ctx.clock.now() - tx.started_when) / interval_s + 0.5) % tx.stride == 0:
-            measurands = self._measurands("SampledDataCtrlr", "TxEndedMeasurands")
-            signs = self._signs("SampledDataCtrlr", "SignUpdatedReadings")
-            self._collect(tx, self.sample(tx.evse, measurands, "Sample.Periodic", signs, self.ctx.clock.stamp()))
+            self._collect(tx, self.sample(tx.evse, COLLECTED, "Sample.Periodic", self.ctx.clock.stamp()))
 
     def _collect(self, tx: Any, sample: list[Any]) -> None:
         if sample:
@@ -225,9 +245,7 @@ class Block:
             elif variable == "Interval":
                 self._send_aligned(evse, tx, stamp)
             elif tx is not None and int(due / self._interval("AlignedDataCtrlr", variable)) % tx.stride == 0:
-                measurands = self._measurands("AlignedDataCtrlr", "TxEndedMeasurands")
-                signs = self._signs("AlignedDataCtrlr", None)
-                self._collect(tx, self.sample(evse, measurands, "Sample.Clock", signs, stamp))
+                self._collect(tx, self.sample(evse, CLOCK_ENDED, "Sample.Clock", stamp))
 
     def _send_aligned(self, evse: Evse, tx: Any, stamp: int) -> None:
         """Aligned values of one EVSE: within its transaction, else as MeterValues. [J01.FR.14, .19, .20, .22]"""
@@ -236,8 +254,7 @@ class Block:
             tx is not None and model.boolean("AlignedDataCtrlr", "SendDuringIdle", evse=evse.id)
         ):
             return
-        signs = self._signs("AlignedDataCtrlr", "SignUpdatedReadings")
-        sample = self.sample(evse, self._measurands("AlignedDataCtrlr", "Measurands"), "Sample.Clock", signs)
+        sample = self.sample(evse, CLOCK, "Sample.Clock")
         if not sample:
             return
         if tx is not None:
@@ -246,13 +263,6 @@ class Block:
             self.ctx.record(self, "MeterValues", [evse.id, stamp, sample], droppable=True, durable=False)
 
     # -- settings --------------------------------------------------------------------------------------------------
-
-    def _of_transaction(self, evse: Evse, variable: str, context: str, sign: str, more: Any = ()) -> list[Any]:
-        if not self._is_fresh(evse):
-            return []
-        measurands = self._measurands("SampledDataCtrlr", variable)
-        measurands += [name for name in more if name not in measurands]
-        return self.sample(evse, measurands, context, self._signs("SampledDataCtrlr", sign))
 
     def _measurands(self, component: str, variable: str) -> list[str]:
         if self.ctx.model.boolean(component, "Enabled") is False:
@@ -272,13 +282,6 @@ class Block:
                 return 0
             interval_s = interval_s or self.ctx.model.integer(component, "Interval") or 0
         return max(0, interval_s)
-
-    def _signs(self, component: str, narrower: str | None) -> bool:
-        """Whether readings are to be signed: SignReadings, and the variable for this occasion where there is one."""
-        boolean = self.ctx.model.boolean
-        return bool(
-            boolean(component, "SignReadings") and (narrower is None or boolean(component, narrower) is not False)
-        )
 
     def _signed(self, evse: Evse) -> dict[str, Any] | None:
         """The meter's signed form; its public key as PublicKeyWithSignedMeterValue allows. [J02.FR.21]"""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from evse.clock import timestamp
+from evse.jsontext import loads_own
+from evse.ocpp.meter_values import joined
 from evse.ocpp.v2 import meter_values
 
 TYPE_CHECKING = False
@@ -11,16 +14,16 @@ if TYPE_CHECKING:
 CALLS: dict[str, Any] = {}
 
 
-def _aligned(row: Any, ctx: Any) -> tuple[str, dict[str, Any], bool] | None:
+def _aligned(row: Any, ctx: Any) -> tuple[str, str, bool] | None:
     evse_id, stamp, sample = row
-    said = meter_values([sample], stamp, ctx)
-    return ("MeterValues", {"evseId": evse_id, "meterValue": said}, True) if said else None
+    said = meter_values([sample], timestamp(ctx.clock.resolve(stamp)), ctx)
+    return ("MeterValues", joined({"evseId": evse_id}, "meterValue", said), True) if said else None
 
 
 def _triggered(data: dict[str, Any], ctx: Any) -> dict[str, Any] | None:
     sample = ctx.block("metering").triggered(data["evse"], "AlignedDataCtrlr", "Measurands")
-    said = meter_values([sample], data["stamp"], ctx) if sample else None
-    return {"evseId": data["evse"].id, "meterValue": said} if said else None
+    said = meter_values([sample], timestamp(ctx.clock.resolve(data["stamp"])), ctx) if sample else ""
+    return {"evseId": data["evse"].id, "meterValue": loads_own(said)} if said else None
 
 
 RECORDS = {"MeterValues": (_aligned, None)}

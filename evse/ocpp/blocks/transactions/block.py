@@ -151,9 +151,11 @@ class Block:
         self, event: str, row: dict[str, Any], action: str, answer: dict[str, Any] | None
     ) -> dict[str, Any] | None:
         """Takes the CSMS's answer to an event, None if it was given up: cache, 1.6 id, deauthorization, cost."""
+        ended = row.get("e") == ENDED
+        if answer == {} and not ended:
+            return None  # as most are
         keep = None
         id = row["t"]
-        ended = row.get("e") == ENDED
         if answer is not None and "transactionId" in answer:
             self.csms_ids[id] = answer["transactionId"]
             keep = self._keep_csms_ids()
@@ -244,9 +246,10 @@ class Block:
     def on_reading(self, evse: Evse) -> None:
         tx = self.open.get(evse.id)
         if tx is None:
-            self._data_signed(evse)
+            if evse.signed is not None:
+                self._data_signed(evse)
             return
-        if self._recovery.ends(tx):
+        if self._recovery.waiting and self._recovery.ends(tx):
             return
         if tx.begin_wh is None:
             tx.begin_wh = self.ctx.block("metering").register_wh(evse)
@@ -326,7 +329,7 @@ class Block:
 
     def _data_signed(self, evse: Evse) -> None:
         """The first signed reading since the EV is connected. [E01.FR.04]"""
-        if evse.signed is None or evse.plugged is None or evse.id in self._signed:
+        if evse.plugged is None or evse.id in self._signed:
             return
         if "DataSigned" in self._start_points() and self.ctx.model.boolean("SampledDataCtrlr", "SignReadings"):
             self._signed.add(evse.id)

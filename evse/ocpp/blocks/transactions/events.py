@@ -4,8 +4,9 @@ Each in few letters, as there may be tens of thousands on the flash:
 
     t  transactionId            n  seqNo                    w  stamp              e  0 Started, 2 Ended, absent: Updated
     g  trigger reason (absent: MeterValuePeriodic)          i  EVSE id            o  1: happened offline
-    c  charging state           s  stopped reason           k  [id token, kind]   r  remoteStartId   v  reservationId
-    x  connector id             p  phases used              l  seconds of energy flow               b  register in Wh
+    c  charging state           s  stopped reason           l  seconds of energy flow, with s       b  register in Wh
+    k  [id token, kind]         r  remoteStartId and        v  reservationId, with k only
+    x  connector id             p  phases used
     m  packed samples           z  in Ended, and where the EVSE became known: [stamp of the start, register then,
                                    [id token, kind], reservationId]
 
@@ -26,6 +27,7 @@ STARTED, UPDATED, ENDED = 0, 1, 2
 EVENT = "TransactionEvent"
 # Id of the place of a transaction whose EVSE is not known yet: this, and the first EVSE of the reader.
 UNPLACED = 1000
+_L1, _L2, _L3 = (("Current.Import", phase) for phase in ("L1", "L2", "L3"))
 
 
 class Events:
@@ -56,18 +58,15 @@ class Events:
 
         `left`: where the transaction was kept until now.
         """
-        ctx, evse = self.ctx, tx.evse
-        row: dict[str, Any] = {
-            "t": tx.id,
-            "n": tx.seq,
-            "w": ctx.clock.stamp() if stamp is None else stamp,
-            "i": evse.id,
-        }
+        ctx, evse, online = self.ctx, tx.evse, self.ctx.online
+        if stamp is None:
+            stamp = ctx.clock.stamp()
+        row: dict[str, Any] = {"t": tx.id, "n": tx.seq, "w": stamp, "i": evse.id}
         if kind != UPDATED:
             row["e"] = kind
         if trigger != "MeterValuePeriodic":
             row["g"] = trigger
-        if not ctx.online:
+        if not online:
             row["o"] = 1
         if state is not None and (state != tx.state or kind == ENDED):
             row["c"] = tx.state = state
@@ -78,7 +77,8 @@ class Events:
         # Told once, and where the CSMS asked which transactions there are. [E01.FR.16, F06.FR.07]
         if evse.plugged is not None and (tx.connector is None or trigger == "Trigger"):
             row["x"] = tx.connector = evse.plugged
-        samples = self._with_begin(tx, kind, samples, grant)
+        if grant is not None or not tx.begun:
+            samples = self._with_begin(tx, kind, samples, grant)
         if samples:
             row["m"] = samples
         if kind != UPDATED or grant is not None:
@@ -91,8 +91,8 @@ class Events:
             row.update(more)
         tx.seq += 1
         # A sample goes out at once while online: its seqNo must not be given again after a power cut.
-        durable = ctx.online or not droppable
-        keep = self._kept(tx, kind, row["w"])
+        durable = online or not droppable
+        keep = self._kept(tx, kind, stamp)
         if left is not None:
             keep.update({f"transactions:{left.id}": None, f"transactions:{left.id}n": None})
         ctx.record(self._block, EVENT, row, droppable=droppable, durable=durable, keep=keep)
@@ -102,9 +102,14 @@ class Events:
         if kind == ENDED:
             return {key: None, key + "n": None}
         keep: dict[str, Any] = {key + "n": tx.counters(self.ctx.clock.now(), stamp)}
-        live = tx.live()
-        if self.ctx.journal.state.get(key) != live:
-            keep[key] = live
+        # Whoever changes either of them changes this: what is kept is replaced and never altered.
+        found, facts = self.ctx.journal.state.get(key), tx.facts()
+        if found is not tx.kept[0] or facts != tx.kept[1]:
+            live = tx.live()
+            if found == live:
+                tx.kept = found, facts
+            else:
+                keep[key] = live
         return keep
 
     def _authorized(self, tx: Transaction, row: dict[str, Any], grant: Any) -> None:
@@ -135,8 +140,6 @@ class Events:
 
 def _phases(evse: Evse) -> int | None:
     """How many phases carry current, None where the meter does not say. [E02.FR.18]"""
-    values = evse.values
-    count = 0
-    for phase in ("L1", "L2", "L3"):
-        count += values.get(("Current.Import", phase), 0) >= 0.5
+    amps = evse.values.get
+    count = (amps(_L1, 0) >= 0.5) + (amps(_L2, 0) >= 0.5) + (amps(_L3, 0) >= 0.5)
     return count or None

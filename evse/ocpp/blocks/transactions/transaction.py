@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from evse.model import Token
+from evse.model import REGISTER, Token
+from evse.ocpp.meter_values import exact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,12 +26,13 @@ class Transaction:
     stop           (trigger, reason, token) once it must end; it does when the charging side has stopped
     reservation_id the reservation that it uses
     cost, message  totalCost and updatedPersonalMessage of the CSMS's last answer
+    kept           the value in the journal's state that says what `live()` says, and the `facts()` it was made of
     """
 
     __slots__ = (
         "id", "evse", "seq", "started", "started_when", "begin_wh", "token", "group", "remote_start_id",
         "reservation_id", "state", "reason", "stop", "connector", "begun", "samples", "stride", "spent_s",
-        "charging_when", "phases", "limit_wh", "limited", "cost", "message", "guard", "resuming",
+        "charging_when", "phases", "limit_wh", "limited", "cost", "message", "guard", "resuming", "kept",
     )  # fmt: skip
 
     def __init__(self, id: str, evse: Evse, started: Any, started_when: float) -> None:
@@ -60,6 +62,7 @@ class Transaction:
         self.message: dict[str, Any] | None = None
         self.guard: Timer | None = None
         self.resuming = False
+        self.kept: tuple[Any, tuple[Any, ...]] = None, ()
 
     def energy_wh(self) -> float | None:
         """Energy since the start in Wh, None while the meter is silent."""
@@ -80,6 +83,14 @@ class Transaction:
             self.spent_s += now - self.charging_when
             self.charging_when = None
 
+    def facts(self) -> tuple[Any, ...]:
+        """All that `live()` is made of, but `id` and `started`, which never change."""
+        token = self.token
+        return (
+            self.begin_wh, self.group, self.remote_start_id, self.reservation_id, self.connector, self.reason,
+            self.limit_wh, self.begun, token and token.id_token, token and token.kind,
+        )  # fmt: skip
+
     def live(self) -> dict[str, Any]:
         """What a power cut must not take, and what seldom changes; compact."""
         kept = {
@@ -95,8 +106,8 @@ class Transaction:
 
     def counters(self, now: float, stamp: Any) -> list[Any]:
         """What changes with each event: next seqNo, register, seconds of energy flow, state, stamp."""
-        register = self.evse.register_wh
-        return [self.seq, None if register is None else round(register, 3), self.charging_s(now), self.state, stamp]
+        register = self.evse.values.get(REGISTER)
+        return [self.seq, None if register is None else exact(register), self.charging_s(now), self.state, stamp]
 
 
 def revive(evse: Evse, kept: dict[str, Any], counters: list[Any], now: float) -> Transaction:

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from evse.clock import timestamp
 from evse.ocpp.blocks.transactions.events import UNPLACED
-from evse.ocpp.meter_values import CONTEXTS, only
+from evse.ocpp.meter_values import CONTEXTS, joined, only
 from evse.ocpp.v16 import answer, id_tag, meter_values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    Said = tuple[str, dict[str, Any], bool]
+    Said = tuple[str, dict[str, Any] | str, bool]
 
 CALLS: dict[str, Any] = {}
 EVENTS: dict[str, Any] = {}
@@ -36,24 +36,26 @@ def _event(row: dict[str, Any], ctx: Any) -> Said | None:
         return None  # it has no connectorId
     if kind == 2:
         return _stop(row, csms_id, ctx)
-    values = meter_values(_samples(row, ctx), row["w"], ctx)
+    values = meter_values(_samples(row, ctx), timestamp(ctx.clock.resolve(row["w"])), ctx) if "m" in row else ""
     if csms_id is None and kind == 1 and "z" in row:
         return _start(row, row["z"], ctx, not values)
     if csms_id is None and "k" in row and (kind == 0 or row.get("g") in _STARTS):
         return _start(row, [row["w"], row.get("b"), row["k"], row.get("v")], ctx, not values)
     if not values or (kind == 0 and csms_id is None):
         return None
-    payload = {"connectorId": row["i"], "meterValue": values}
+    payload = {"connectorId": row["i"]}
     if csms_id is not None:
         payload["transactionId"] = csms_id
-    return "MeterValues", payload, True
+    return "MeterValues", joined(payload, "meterValue", values), True
 
 
 def _samples(row: dict[str, Any], ctx: Any) -> list[list[Any]]:
     """Samples of an event; of those of the start only what StartTxnSampledData names. [Signed Meter Values 3.3.4]"""
-    wanted = ctx.model.members("OCPP16Ctrlr", "StartTxnSampledData") or ()
-    said = (only(sample, wanted) if sample[1] == BEGIN else sample for sample in row.get("m", ()))
-    return [sample for sample in said if sample]
+    samples: list[list[Any]] = row["m"]
+    if samples[0][1] == BEGIN:  # it is the first
+        begin = only(samples[0], ctx.model.members("OCPP16Ctrlr", "StartTxnSampledData") or ())
+        samples = [begin, *samples[1:]] if begin else samples[1:]
+    return samples
 
 
 def _start(row: dict[str, Any], started: list[Any], ctx: Any, final: bool) -> Said:
@@ -83,16 +85,17 @@ def _stop(row: dict[str, Any], csms_id: int | None, ctx: Any) -> Said | None:
     end_wh = row.get("b", begin_wh)
     if row["t"] in ctx.block("transactions").blind:
         end_wh = None if begin_wh is None or end_wh is None else end_wh - begin_wh
+    at = timestamp(ctx.clock.resolve(row["w"]))
     payload = {
         "transactionId": csms_id,
         "meterStop": _whole_wh(end_wh, "meterStop", ctx),
-        "timestamp": timestamp(ctx.clock.resolve(row["w"])),
+        "timestamp": at,
         "reason": _reason(row["s"], row.get("g")),
     }
     if "k" in row:
         payload["idTag"] = id_tag(row["k"][0], ctx)
-    if values := meter_values(row.get("m", ()), row["w"], ctx):
-        payload["transactionData"] = values
+    if "m" in row and (values := meter_values(row["m"], at, ctx)):
+        return "StopTransaction", joined(payload, "transactionData", values), True
     return "StopTransaction", payload, True
 
 
