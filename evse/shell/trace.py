@@ -28,7 +28,7 @@ LONGEST_ROW = 4 * KEPT_CHARACTERS + 64
 # Frames among which the call of an answer is looked for, to tell about it at once.
 RECENT = 50
 MASK = "***"
-# Variables and keys whose values are passwords; `note` looks for what their names have in common first.
+# Variables and keys whose values are passwords.
 PASSWORDS = ("BasicAuthPassword", "AuthorizationKey", "basicAuthPassword", "apnPassword", '"password"')
 
 
@@ -59,7 +59,7 @@ class Trace:
 
     def note(self, direction: str, text: str) -> None:
         """A frame of ours went "out", or one of the CSMS came "in"."""
-        if ("assword" in text or "AuthorizationKey" in text) and any(word in text for word in PASSWORDS):
+        if "assword" in text or "AuthorizationKey" in text:  # as all of PASSWORDS
             text = _masked(text)
         if "@" in text:
             text = _without_user(text)
@@ -158,7 +158,9 @@ def _head(text: str) -> tuple[str, str, str]:
 
 
 def _masked(text: str) -> str:
-    """The frame without the values of passwords; a frame that cannot be read is not shown at all."""
+    """The frame without the values of passwords; one that cannot be read is not shown at all."""
+    if not any(word in text for word in PASSWORDS):
+        return text
     try:
         frame = jsontext.loads(text)
     except jsontext.JsonError:

@@ -108,6 +108,12 @@ def test_passwords_are_masked() -> None:
     assert "s3cret" not in text and "300" in text and text.count(trace.MASK) >= 5
 
 
+def test_what_only_sounds_like_a_password_is_shown() -> None:
+    kept, _, _ = make()
+    kept.note("out", '[4,"1","InternalError","the Password is too short",{}')
+    assert kept.entries()[0]["frame"] == '[4,"1","InternalError","the Password is too short",{}'
+
+
 def test_followers_get_whole_frames() -> None:
     kept, _, _ = make(messages=1)
     seen: list[dict[str, Any]] = []
