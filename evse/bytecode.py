@@ -1,8 +1,9 @@
 """Byte code for the resident process, without what costs memory and does nothing there. Front end only.
 
 Left out: docstrings and asserts (-OO), annotations and what is imported for them, line tables, qualified names. These
-are a third of the resident code. What a crash needs is kept another way: the daemon prints the function, its first
-line and the offset in it, `line_of()` turns these into a line.
+are a third of the resident code; and what is equal in the functions of a module is kept once (evse/marshalled.py). What
+a crash needs is kept another way: the daemon prints the function, its first line and the offset in it, `line_of()`
+turns these into a line.
 
 Run as a child under the daemon's own flags, with `-X pycache_prefix`: what it writes is what the daemon looks for.
 """
@@ -17,6 +18,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from types import CodeType
 from typing import Any
+
+from evse import marshalled
 
 LEVEL = 2
 
@@ -49,7 +52,7 @@ def compile_file(path: str, prefix: str | None = None) -> None:
         "<4sIII", importlib.util.MAGIC_NUMBER, 0, int(status.st_mtime) & 0xFFFFFFFF, len(source) & 0xFFFFFFFF
     )
     with open(target + ".new", "wb") as file:
-        file.write(head + _dumps(code))
+        file.write(head + marshalled.dumps(code))
     os.replace(target + ".new", target)
 
 
@@ -70,12 +73,6 @@ def line_of(path: str, function: str, first_line: int, offset: int) -> int | Non
                 if start <= offset < end:
                     return line
     return None
-
-
-def _dumps(code: CodeType) -> bytes:
-    import marshal
-
-    return marshal.dumps(code)
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

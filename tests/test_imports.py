@@ -29,6 +29,7 @@ NOT_RESIDENT = (
     "evse/csms/",
     "evse/demo.py",
     "evse/hardware.py",
+    "evse/marshalled.py",
     "evse/ocpp/messages.py",
     "evse/ocpp/tables/",
     "evse/ocpp/typed/",
