@@ -10,6 +10,7 @@ from evse.errors import StoreError
 from evse.model import Token
 from tests.support.bench import Bench, versions, versions2
 from tests.support.driver import Driver
+from tests.support.wholestation import WholeStation, board
 
 
 def start(version: str, **variables: str) -> tuple[Bench, Driver]:
@@ -93,3 +94,30 @@ def test_c12_fr_04_a_cached_token_starts_the_energy_offer_at_once(version: str) 
     driver.tap()
     assert ("authorize", 1) in driver.effects
     assert "Authorize" not in [action for action, _ in driver.said]
+
+
+@versions2
+def test_errata_2_17_a_cable_that_goes_before_the_transaction_takes_the_authorization_with_it(version: str) -> None:
+    """The charging side, too, must not wait for the next vehicle. [E10.FR.01]"""
+    station = WholeStation(board(socket=True), version=version, boot=False)
+    station.connect()
+    station.expect("BootNotification", answer=station.registration("Accepted", 86_400))
+    station.take()
+    for variable, value in (("TxStartPoint", "EnergyTransfer"), ("StopTxOnEVSideDisconnect", "false")):
+        item = {"component": {"name": "TxCtrlr"}, "variable": {"name": variable}, "attributeValue": value}
+        station.ask("SetVariables", setVariableData=[item])
+    station.plug()
+    station.do("suspend", 1)
+    station.take()
+    station.tap("CARD")
+    station.take(Authorize={"idTokenInfo": {"status": "Accepted"}})
+    assert station.engine.evses[1].authorized is not None
+    assert station.engine.block("transactions").current(1) is None
+    station.unplug()
+    station.advance(2)
+    assert station.engine.evses[1].authorized is None
+    assert not station.controllers[1].authorized
+    assert not station.is_locked(), "the cable can be taken"
+    station.plug()
+    station.advance(10)
+    assert not station.is_charging()

@@ -203,20 +203,26 @@ class Block:
             self.grant(evse, Token("", "NoAuthorization"), ACCEPTED)
 
     def on_unplugged(self, evse: Evse, connector: int) -> None:
-        """Without a transaction the authorization ends with the cable. [errata 2.17]"""
+        """Without a transaction the authorization ends with the cable, on the charging side too. [errata 2.17]"""
         transactions = self.ctx.block("transactions")
         if evse.id in self._grants and (transactions is None or transactions.current(evse.id) is None):
+            self._keep_locked(evse, connector, "EVDisconnected")
             self._drop(evse)
+            self.ctx.effect("stop", evse.id, "EVDisconnected")
 
     def on_stopped(self, evse: Evse, reason: str) -> None:
+        self._keep_locked(evse, evse.plugged, reason)
+        self._drop(evse)
+
+    def _keep_locked(self, evse: Evse, connector: int | None, reason: str) -> None:
+        """Whose the cable is that stays locked now, for when he comes to take it."""
         grant = self._grants.get(evse.id)
         refused = reason == "DeAuthorized"
         stays_locked = refused or (
             reason == "EVDisconnected" and self.ctx.model.boolean("OCPPCommCtrlr", "UnlockOnEVSideDisconnect") is False
         )
-        if grant is not None and stays_locked and evse.plugged and not evse.connectors[evse.plugged].tethered:
-            self._held[evse.id] = (grant, evse.plugged, refused)
-        self._drop(evse)
+        if grant is not None and stays_locked and connector and not evse.connectors[connector].tethered:
+            self._held[evse.id] = (grant, connector, refused)
 
     def on_lock(self, evse: Evse, connector: int, locked: bool) -> None:
         if not locked:
