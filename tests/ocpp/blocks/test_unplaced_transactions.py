@@ -14,6 +14,7 @@ from tests.support.wholestation import WholeStation
 
 FROM_AUTHORIZED = [{"component": "TxCtrlr", "variable": "TxStartPoint", "value": "Authorized"}]
 TIMEOUT_S = 60
+TIMED_OUT = "EVConnectTimeout", "Timeout"
 
 
 def begun(version: str, **variables: Any) -> tuple[Station, Event]:
@@ -259,3 +260,20 @@ def test_in_16_one_that_never_had_a_cable_was_none() -> None:
     station.advance(120)
     station.quiet()
     assert station.journal.head() is None
+
+
+@versions2
+def test_it_is_not_placed_where_another_transaction_began_meanwhile(version: str) -> None:
+    """An EVSE that waits for its reset has one by its cable alone; that one must not be forgotten."""
+    station, started = begun(version)
+    station.put(TxCtrlr__TxStartPoint="Authorized,EVConnected")
+    station.engine.block("availability").hold("reset", 1, "Unavailable")
+    station.plug(1)
+    events = station.hear()
+    began = [event for event in events if event["eventType"] == "Started"]
+    assert len(began) == 1 and began[0]["transactionInfo"] != started["transactionInfo"]
+    waiting = started["transactionInfo"]["transactionId"]
+    assert all(event["transactionInfo"]["transactionId"] != waiting for event in events)
+    station.advance(TIMEOUT_S)
+    ended([event for event in station.hear() if event["transactionInfo"]["transactionId"] == waiting], *TIMED_OUT)
+    assert station.engine.block("transactions").current(1).id == began[0]["transactionInfo"]["transactionId"]

@@ -130,7 +130,9 @@ class Block:
         return any(grant.tx is not None and self._takes(grant, evse) for grant in self._waiting)
 
     def _takes(self, grant: Grant, evse: Evse) -> bool:
-        return evse in grant.evses and self._is_free(evse) and self._outage(evse) is None
+        """Where a transaction is there already, only a grant without one of its own goes."""
+        taken = grant.tx is not None and self.ctx.block("transactions").current(evse.id) is not None
+        return evse in grant.evses and self._is_free(evse) and not taken and self._outage(evse) is None
 
     def withdraw(self, tx: Any, trigger: str, reason: str, token: Token | None) -> None:
         """A transaction that waits for its EVSE ends, and with it the authorization."""
