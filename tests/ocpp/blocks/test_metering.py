@@ -223,6 +223,8 @@ def test_a_sample_follows_the_values_that_the_meter_delivers() -> None:
     assert taken(bench) == [(REGISTER, None, 9)]
     evse.values = {(REGISTER, None): 9.5, ("SoC", None): 51.0}
     assert taken(bench) == [(REGISTER, None, 9.5)]
+    evse.values = {(REGISTER, "L1"): 4.0, ("SoC", None): 51.0}  # as many as before, others
+    assert taken(bench) == [(REGISTER, "L1", 4)]
     evse.values = {("Voltage", "L1-N"): 231.0, (REGISTER, None): 10.0, ("SoC", None): 51.0}
     assert taken(bench) == [("Voltage", "L1-N", 231), (REGISTER, None, 10)]
     evse.values = {("Voltage", "L1-N"): 232.0, ("SoC", None): 51.0}

@@ -933,6 +933,20 @@ def test_samples_are_on_the_disk_before_they_are_sent_and_in_groups_while_offlin
     assert bench.journal.unsynced
 
 
+@versions2
+def test_a_word_that_2_0_1_lacks_is_left_out_of_an_event_with_meter_values(version: str) -> None:
+    bench, driver = start(version)
+    driver.plug()
+    driver.tap()
+    driver.take()
+    bench.fact("stopped", 1, "ReqEnergyTransferRejected")
+    driver.settle()
+    payload = driver.take()[-1][1]
+    assert payload["meterValue"]
+    info = payload["transactionInfo"]
+    assert info.get("stoppedReason") == ("ReqEnergyTransferRejected" if version == "2.1" else None)
+
+
 # -- what is kept of an open transaction ---------------------------------------------------------------------------
 
 
