@@ -30,7 +30,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from rig import VERSIONS, Central, memory, rest, station
+from rig import VERSIONS, Central, loading, memory, rest, station
 from run import disk_bytes
 
 from tests.support.station import Station
@@ -60,13 +60,7 @@ class Quick:
         central.csms.heartbeat_interval_s = NO_HEARTBEAT_S
         self._done = directory / "done"
         self.process = station(directory, central, version, SETTINGS.format(interval=60))
-        self.process.start()
-        self._command = Path(f"/proc/{self.process.pid}/cmdline").read_text().split("\0")[:-1]
-        self.process.stop()
-        code = self._command.index("-c") + 1
-        bench = str(Path(__file__).resolve().parent)
-        with_clock = f"sys.path.append({bench!r}); import quickclock; from evse.daemon"
-        self._command[code] = self._command[code].replace("from evse.daemon", with_clock)
+        self._command = loading(self.process, "quickclock")
 
     def start(self, sessions: int, pause_s: float) -> None:
         """Starts it; `live()` then lets it live so long. Byte code is there from the second start on."""

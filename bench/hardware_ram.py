@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from rig import EVERY_SECOND, ROOT, Central, median, memory, rest, station
+from rig import EVERY_SECOND, ROOT, Central, loading, median, memory, rest, station
 
 from evse.shell.loop import Loop
 from tests.support.modbusline import BAUD, ModbusLine, fill, map_source
@@ -64,13 +64,7 @@ class Periphery:
 
 def with_kernel(process: Station) -> list[str]:
     """The command line of the daemon, with the kernel of this bench in it."""
-    process.start()
-    command = Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")[:-1]
-    process.stop()
-    code = command.index("-c") + 1
-    bench = str(Path(__file__).resolve().parent)
-    with_it = f"sys.path.append({bench!r}); import leankernel; from evse.daemon"
-    command[code] = command[code].replace("from evse.daemon", with_it)
+    command = loading(process, "leankernel")
     process.start_as(command)  # byte code of the kernel is written
     process.stop()
     return command

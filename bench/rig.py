@@ -142,6 +142,21 @@ def hear_peer(process: subprocess.Popen[str], word: str) -> None:
         raise SystemExit("the mobilityhouse station failed")
 
 
+def loading(process: Station, module: str) -> list[str]:
+    """The daemon's command line, with a module of this directory that it imports before itself; started once for it."""
+    process.start()
+    command = Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")[:-1]
+    process.stop()
+    at = next(number for number, word in enumerate(command) if "/evse/start" in word)
+    bench = str(Path(__file__).resolve().parent)
+    code = (
+        f"import sys; sys.argv[0] = {command[at]!r}; from marshal import loads; start = {{'__name__': 'start'}};"
+        "exec(loads(open(sys.argv[0], 'rb').read()[16:]), start); start['find'](sys.argv[0], sys.argv[1].split(':'));"
+        f"sys.path.append({bench!r}); import {module}; from evse import daemon; sys.exit(daemon.main(sys.argv[2:]))"
+    )
+    return [*command[:at], "-c", code, *command[at + 1 :]]
+
+
 def memory(pid: int) -> dict[str, int]:
     """Private dirty and proportional set size of a process, in KiB."""
     sizes = {}

@@ -35,9 +35,7 @@ VARIABLES = "variables.tables"
 FLAGS = ("-I", "-S", "-OO")
 COMPILE_WITHIN_S = 120
 _COMPILE = "import sys; sys.path.insert(0, sys.argv[1]); from evse.bytecode import main; main(*sys.argv[1:])"
-_DAEMON = (
-    "import sys; sys.path[:0] = sys.argv[1].split(':'); from evse.daemon import main; sys.exit(main(sys.argv[2:]))"
-)
+_START = os.path.join(ROOT, "evse", "start.py")
 
 
 class Prepared:
@@ -63,7 +61,20 @@ def daemon_command(prepared: Prepared, state_dir: str, control: str, log_level: 
     """The command line that the front end becomes."""
     options = [] if prepared.pycache is None else ["-X", f"pycache_prefix={prepared.pycache}"]
     own = [":".join(_packages()), prepared.config, state_dir, control, log_level]
-    return [sys.executable, *FLAGS, *options, "-c", _DAEMON, *own]
+    return [sys.executable, *FLAGS, *options, _start(prepared.pycache), *own]
+
+
+def _start(pycache: str | None) -> str:
+    """The byte code that the interpreter begins with; a program text (-c) would be kept, parsed, as long as it runs."""
+    return _cached(_START, pycache) if os.path.exists(_START) else _START + "c"
+
+
+def _cached(source: str, pycache: str | None) -> str:
+    """Where the daemon finds the byte code of a source."""
+    before, sys.pycache_prefix = sys.pycache_prefix, pycache
+    path = importlib.util.cache_from_source(source, optimization=2)
+    sys.pycache_prefix = before
+    return path
 
 
 def _packages() -> list[str]:
@@ -138,7 +149,7 @@ def _is_beside() -> bool:
 
     own = os.path.join(ROOT, "evse", "daemon.py")
     return all(
-        not path.endswith(".py") or os.path.exists(importlib.util.cache_from_source(path, optimization=2))
+        not path.endswith(".py") or os.path.exists(_cached(path, None))
         for path in (own if os.path.exists(own) else "", str(encodings.__file__))
     )
 

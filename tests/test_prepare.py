@@ -124,15 +124,19 @@ def test_a_changed_password_file_counts(tmp_path: Path, station_file: Path) -> N
 def test_the_daemon_starts_from_compiled_files_alone(tmp_path: Path, station_file: Path) -> None:
     done = prepared(tmp_path, station_file, first=True)
     command = prepare.daemon_command(done, str(tmp_path / "state"), str(tmp_path / "c.sock"), "info")
-    assert command[1:4] == ["-I", "-S", "-OO"]
-    at = command.index("-c")
+    assert command[1:4] == ["-I", "-S", "-OO"] and command[4] == "-X"
+    start, places = command[6:8]
     code = (
-        "import sys; sys.path[:0] = sys.argv[1].split(':'); import evse.daemon as d;"
-        "files = {m.__name__: getattr(m, '__cached__', None) for m in list(sys.modules.values())};"
-        "import os; print([name for name, file in files.items() if file and not os.path.exists(file)])"
+        "import os, sys; from marshal import loads; names = {'__name__': 'start'};"
+        f"exec(loads(open({start!r}, 'rb').read()[16:]), names); names['find']({start!r}, {places.split(':')!r});"
+        "import evse.daemon, hal.drivers.led; modules = list(sys.modules.values());"
+        "ours = [m for m in modules if m.__name__.split('.')[0] in ('evse', 'hal')];"
+        "others = [m for m in modules if m not in ours and getattr(m, '__cached__', None)];"
+        "print(len(ours) > 20, {(m.__spec__, hasattr(m, '__file__')) for m in ours}, sys.path_importer_cache,"
+        " [m for m in others if not os.path.exists(m.__cached__)])"
     )
-    result = subprocess.run([*command[: at + 1], code, command[at + 2]], capture_output=True, text=True, timeout=30)
-    assert result.stdout.strip() == "[]", result.stderr
+    result = subprocess.run([*command[:6], "-c", code], capture_output=True, text=True, timeout=30)
+    assert result.stdout.strip() == "True {(None, False)} {} []", result.stderr
 
 
 def test_modules_of_replaced_blocks_are_found_and_compiled(
@@ -147,7 +151,7 @@ def test_modules_of_replaced_blocks_are_found_and_compiled(
     done = prepared(tmp_path, station_file)
     assert done.pycache is not None and list(Path(done.pycache).rglob("acme_blocks*.pyc"))
     command = prepare.daemon_command(done, "s", "c", "info")
-    assert str(tmp_path / "lib") in command[command.index("-c") + 2].split(":")
+    assert str(tmp_path / "lib") in command[7].split(":")
 
 
 def test_a_state_directory_that_cannot_be_written_is_told(station_file: Path) -> None:

@@ -58,7 +58,7 @@ def daemon():
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/cmdline") as file:
-                    if "evse.daemon" in file.read():
+                    if "/evse/start" in file.read():
                         return int(name)
             except OSError:
                 continue
