@@ -28,45 +28,18 @@ if TYPE_CHECKING:
     from evse.clock import Clock, Timer, Timers
     from evse.model import Evse
     from evse.ocpp.device_model import DeviceModel
+    from evse.ocpp.inbox import Handler, Inbox, Later
     from evse.ocpp.schema import Tables
     from evse.shell.log import Log
     from evse.store.documents import Documents
     from evse.store.journal import Journal
 
-    Handler = Callable[[dict[str, Any]], Any]
     Done = Callable[[dict[str, Any] | None, CsmsError | None], Any]
 
 VERSIONS = {"ocpp1.6": "1.6", "ocpp2.0.1": "2.0.1", "ocpp2.1": "2.1"}
-ANSWER_WITHIN_S = 30.0
-# Answers that the CSMS waits for at the same time; more are refused.
-OPEN_ANSWERS = 32
 # Events that wait in RAM while the flash refuses to take them; beyond, droppable ones go first, then the newest.
 UNSAVED_EVENTS = 100
 SAVE_AGAIN_S = 5.0
-
-
-class Later:
-    """An answer to the CSMS that is not known yet: `set(answer)` or `refuse(code, detail)` gives it, once."""
-
-    __slots__ = ("_done",)
-
-    def __init__(self) -> None:
-        self._done: Callable[[Any], None] | None = None
-
-    def when_set(self, done: Callable[[Any], None]) -> None:
-        self._done = done
-
-    def set(self, answer: dict[str, Any]) -> None:
-        """Answers; nothing happens if it was answered before, or the connection is gone."""
-        done, self._done = self._done, None
-        if done is not None:
-            done(answer)
-
-    def refuse(self, code: str, detail: str = "") -> None:
-        """Answers with a CALLERROR."""
-        done, self._done = self._done, None
-        if done is not None:
-            done(CsmsError(code, detail))
 
 
 class Engine:
@@ -113,13 +86,12 @@ class Engine:
         self._overrides = blocks or {}
         self._blocks: dict[str, Any] = {}
         self._dialects: dict[str, Any] = {}
-        self._handlers: dict[str, Handler] = {}
-        self._open: dict[str, Timer] = {}
         self._unsaved: list[tuple[list[Any], dict[str, Any] | None, bool]] = []
         self._save_timer: Timer | None = None
         self._busy = False
         self._due = False  # something must be on the disk before anything leaves
         self._jobs: Any = None
+        self._inbox: Inbox | None = None
         self._outbox = Outbox(self)
 
     # -- facts and frames in ---------------------------------------------------------------------------------------
@@ -173,9 +145,8 @@ class Engine:
         self.is_connected = False
         self.online = False
         self.frames.clear()
-        for timer in self._open.values():
-            timer.cancel()
-        self._open.clear()
+        if self._inbox is not None:
+            self._inbox.disconnected()
         self._enter(self._outbox.disconnected)
         self._enter(self._tell, "disconnected")
 
@@ -214,10 +185,7 @@ class Engine:
 
     def on(self, action: str, handler: Handler | None) -> None:
         """Message mode: `handler(payload) -> payload | Later` answers `action` before its block; None removes it."""
-        if handler is None:
-            self._handlers.pop(action, None)
-        else:
-            self._handlers[action] = handler
+        self._requests().on(action, handler)
 
     def request(self, action: str, payload: dict[str, Any], done: Done | None = None) -> None:
         """Message mode: sends any CALL in the words of the version spoken; `done(answer, error)`."""
@@ -325,7 +293,8 @@ class Engine:
 
     def later(self) -> Later:
         """An answer that a block returns now and gives later."""
-        return Later()
+        later: Later = _import("evse.ocpp.inbox").Later()
+        return later
 
     @staticmethod
     def is_droppable(entry: Any) -> bool:
@@ -353,7 +322,7 @@ class Engine:
             return None
         if isinstance(payload, tuple):  # this one in other words than its event has as a rule
             action, payload, read = payload
-        return action, self._outgoing(action, payload), read
+        return action, self.outgoing(action, payload), read
 
     def say_record(self, block: str, event: str, row: Any) -> tuple[str, str, Any, bool] | None:
         """(action, payload as JSON, reader of the answer, whether that says it all) of a journaled row; None: nothing.
@@ -371,10 +340,11 @@ class Engine:
         try:
             self.tables.check_said(action, text)
         except SchemaError:
-            text = dumps(self._outgoing(action, loads_own(text)))
+            text = dumps(self.outgoing(action, loads_own(text)))
         return action, text, read, final
 
-    def _outgoing(self, name: str, payload: dict[str, Any]) -> dict[str, Any]:
+    def outgoing(self, name: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """A payload as it may be said: what 2.0.1 does not have is left out. Raises SchemaError."""
         try:
             self.tables.check(name, payload)
         except SchemaError:
@@ -438,119 +408,39 @@ class Engine:
             if not self._outbox.answered(frame[1], frame[2]):
                 self.log.debug("an answer that nobody waits for", id=frame[1])
         elif kind == rpc.CALL:
-            self._called(frame[1], frame[2], frame[3])
+            self._requests().called(frame[1], frame[2], frame[3])
         elif kind == rpc.ERROR:
             if not self._outbox.refused(frame[1], frame[2], frame[3]):
                 self.log.warning("the CSMS reports an error", id=frame[1], code=frame[2][:50], why=frame[3][:255])
         elif kind == rpc.RESULT_ERROR:
             self.log.warning("the CSMS rejects our answer", id=frame[1], code=frame[2][:50], why=frame[3][:255])
         else:
-            self._sent(frame[2], frame[3])
+            self._requests().sent(frame[2], frame[3])
+
+    def _requests(self) -> Inbox:
+        """The Inbox, loaded when there is a first use for it."""
+        if self._inbox is None:
+            self._inbox = _import("evse.ocpp.inbox").Inbox(self, self._enter)
+        return self._inbox
 
     def _malformed(self, error: rpc.RpcError) -> None:
         self.log.warning("the CSMS sent no valid frame", why=str(error))
-        self._security_event("InvalidMessages", error.code)
+        self.security_event("InvalidMessages", error.code)
         if not error.answer:
             # The answer to our own call, but unreadable: do not wait for its time-out.
             self._outbox.refused(error.id, error.code, error.description)
         elif (refusal := rpc.refusal(error, self.version)) is not None:
             self.frames.append(refusal)
 
-    def _called(self, id: str, action: str, payload: dict[str, Any]) -> None:
-        """A CALL: answered by a message-mode handler, else by its block."""
-        if id in self._open:
-            code = "GenericError" if self.version == "1.6" else "RpcFrameworkError"
-            self.frames.append(rpc.error(id, code, "this message id is in use"))
-            return
-        try:
-            answer = self._handle(action, payload)
-        except SchemaError as error:
-            self._security_event("InvalidMessages", f"{action}: {error}")
-            answer = CsmsError(rpc_code(self.version or "", error.rule), str(error))
-        except CsmsError as error:
-            answer = error
-        except StoreError as error:
-            answer = CsmsError("InternalError", str(error))
-        except Exception as error:  # a defect of a block must not become a way to stop the station from outside
-            self.log.error("a defect while a request was handled", action=action, why=type(error).__name__)
-            answer = CsmsError("InternalError", "the request could not be processed")
-        if not isinstance(answer, tuple):
-            self._answer(id, action, None, answer)
-            return
-        result, write = answer
-        if not isinstance(result, Later):
-            self._answer(id, action, write, result)
-        elif len(self._open) >= OPEN_ANSWERS:
-            self._answer(id, action, None, CsmsError("InternalError", "too many requests are open"))
-        else:
-            when = self.clock.now() + ANSWER_WITHIN_S
-            self._open[id] = self.timers.at(when, result.refuse, "InternalError", "no result in time")
-            result.when_set(lambda known: self._enter(self._answer_later, id, action, write, known))
-
-    def _handle(self, action: str, payload: dict[str, Any]) -> Any:
-        """(answer, writer of the answer). Raises SchemaError and CsmsError."""
-        handler = self._handlers.get(action)
-        boot = None if self.online or handler is not None else self.block("boot")
-        if boot is not None and (refusal := boot.admits(action)) is not None:
-            raise CsmsError(refusal, "the charging station is not accepted by the CSMS")
-        if not self.tables.knows(action):
-            raise CsmsError("NotImplemented", f"{action[:50]} is not known in OCPP {self.version}")
-        if handler is not None:
-            self.tables.check(action, payload)
-            return handler(payload), None
-        name = registry.block_of(action)
-        block = self.block(name) if name else None
-        dialect = self.dialect(name) if name and block is not None else None
-        route = dialect.CALLS.get(action) if dialect is not None else None
-        profile = getattr(dialect, "PROFILES", {}).get(action)
-        if profile is not None and profile not in (self.model.members("OCPP16Ctrlr", "SupportedFeatureProfiles") or ()):
-            route = None
-        if route is None:
-            raise CsmsError("NotSupported", f"{action} is not supported by this charging station")
-        self.tables.check(action, payload)
-        method, read, write = route
-        return getattr(block, method)(read(payload) if read else payload), write
-
-    def _answer_later(self, id: str, action: str, write: Any, known: Any) -> None:
-        timer = self._open.pop(id, None)
-        if timer is not None:
-            timer.cancel()
-            self._answer(id, action, write, known)
-
-    def _answer(self, id: str, action: str, write: Any, answer: Any) -> None:
-        """Sends the CALLRESULT or CALLERROR; an answer of ours that breaks the schema is an InternalError."""
-        if not isinstance(answer, CsmsError):
-            try:
-                payload = self._outgoing(action + "Response", write(answer) if write else answer)
-                self.frames.append(rpc.result(id, payload))
-                return
-            except SchemaError as error:
-                self.log.error("an answer of this station breaks the schema", action=action, why=str(error))
-                answer = CsmsError("InternalError", "the answer could not be written")
-        if answer.code:  # "": the version says not to answer
-            self.frames.append(rpc.error(id, answer.code, answer.detail))
-
-    def _sent(self, action: str, payload: dict[str, Any]) -> None:
-        """A SEND: no answer, whatever it is; only message mode can use it."""
-        handler = self._handlers.get(action)
-        if handler is None or self.version != "2.1":
-            self.log.info("a SEND that nobody listens to", action=action[:50])
-            return
-        try:
-            self.tables.check(action, payload)
-        except SchemaError as error:
-            self.log.warning("a SEND breaks the schema", action=action, why=str(error))
-            return
-        handler(payload)
-
     def invalid_answer(self, id: str, action: str, error: SchemaError) -> None:
         """The CSMS's answer to our call breaks the schema: 2.1 tells it so by a CALLRESULTERROR. [2.1 part 4 §4.2.3]"""
         self.log.warning("an answer of the CSMS breaks the schema", action=action, why=str(error))
-        self._security_event("InvalidMessages", f"{action}Response: {error}")
+        self.security_event("InvalidMessages", f"{action}Response: {error}")
         if self.version == "2.1":
             self.frames.append(rpc.result_error(id, rpc_code("2.1", error.rule), str(error)))
 
-    def _security_event(self, type: str, tech_info: str) -> None:
+    def security_event(self, type: str, tech_info: str) -> None:
+        """Tells the security block of an attack, or of what may be one."""
         security = self.block("security")
         if security is not None:
             security.event(type, tech_info=tech_info)

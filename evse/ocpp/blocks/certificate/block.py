@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from evse.clock import Timer
     from evse.errors import CsmsError
     from evse.model import Evse
-    from evse.ocpp.engine import Engine, Later
+    from evse.ocpp.engine import Engine
+    from evse.ocpp.inbox import Later
 
 # CertificateSigningUse by the message that TriggerMessage asks for; "" is one certificate for both connections.
 USES = {

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from evse.ocpp.engine import Engine, Later
+    from evse.ocpp.engine import Engine
+    from evse.ocpp.inbox import Later
 
     Handler = Callable[[str | None, Any], tuple[str, Any]]
 

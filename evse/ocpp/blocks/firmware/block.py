@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from evse.clock import Timer
-    from evse.ocpp.engine import Engine, Later
+    from evse.ocpp.engine import Engine
+    from evse.ocpp.inbox import Later
 
 EVENT = "FirmwareStatusNotification"
 STATE, PLAN = "firmware:update", "firmware:plan"
