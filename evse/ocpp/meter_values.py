@@ -37,9 +37,9 @@ _UNITS = (
     ("Temperature", "Celsius"), ("RPM", "RPM"),
 )  # fmt: skip
 
-# Text of a sample by version, measurands, context and phases: nothing else is in it. So many forms are remembered.
+# Text of a sample by (version, measurands, (context, phases)). It is made of nothing else: no change makes it stale.
 _forms: dict[Any, str] = {}
-FORMS = 8
+FORMS = 8  # so many are remembered; then all are made anew
 
 
 def unit(measurand: str) -> str:
