@@ -17,6 +17,8 @@ import pytest
 
 import evse
 from evse import cli
+from evse.commands.charging import status_text
+from evse.commands.client import explained
 from tests.support import compiled
 from tests.support.csms import CsmsThread
 from tests.support.station import ROOT, Station
@@ -261,3 +263,39 @@ def test_colours_only_on_a_terminal_and_not_with_no_color(monkeypatch: pytest.Mo
     assert colour("31", "x") == "\033[31mx\033[0m"
     monkeypatch.setenv("NO_COLOR", "1")
     assert colour("31", "x") == "x"
+
+
+def test_status_says_why_there_is_no_connection() -> None:
+    network = {"last_error": "nothing listens on localhost port 9000", "next_attempt_in_s": 7.6}
+    answer = {"identity": "A", "connection": "waiting", "version": None, "registration": None, "evses": []}
+    lines = status_text({**answer, "network": network}).splitlines()
+    assert lines[:2] == ["A: waiting", "nothing listens on localhost port 9000; tried again in 8 s"]
+    assert "nothing listens" not in status_text({**answer, "connection": "connected", "network": network})
+
+
+@pytest.mark.parametrize(
+    ("cmd", "word"), [("tags", "standalone = true"), ("vars", "without OCPP"), ("plug", 'board = "simulated-ac-1"')]
+)
+def test_what_a_station_cannot_do_says_what_could(cmd: str, word: str) -> None:
+    assert word in explained(cmd, "unsupported")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--csms", "http://localhost", "--identity", "A"], "evse: --csms: must be a URL such as wss://"),
+        (["--csms", "wss://localhost", "--identity", "a:b"], "evse: --identity: must be an identity"),
+        (["--csms", "wss://localhost", "--security-profile", "1"], "evse: security profile 1 needs a password"),
+    ],
+)
+def test_check_names_the_option_that_is_wrong(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["check", *options]) == 1
+    assert capsys.readouterr().err.startswith(said)
+
+
+def test_sim_takes_no_option_without_effect(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["sim", "plug", "1", "--connector", "2"])
+    assert "--connector" in capsys.readouterr().err

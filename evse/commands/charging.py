@@ -54,6 +54,10 @@ def _status(args: argparse.Namespace) -> int:
 def status_text(answer: dict[str, Any]) -> str:
     """The answer to `status` for people."""
     lines = [_connection(answer)]
+    network = answer.get("network") or {}
+    if answer["connection"] not in ("connected", "none") and network.get("last_error"):
+        again = network.get("next_attempt_in_s")
+        lines.append(network["last_error"] + ("" if again is None else f"; tried again in {again:.0f} s"))
     rows = []
     for evse in answer["evses"]:
         for connector in evse["connectors"]:

@@ -84,10 +84,18 @@ class Client:
             raise UsageError(f"the station at {self._path} did not answer within {ANSWER_WITHIN_S:.0f} s") from None
 
 
+# What commands need that not every station has; the others need simulated hardware.
+_NEEDED = {
+    "tags": "its cards are the CSMS's; only a standalone station keeps its own ([behaviour] standalone = true)",
+    **dict.fromkeys(("vars", "trace", "network"), "it is standalone, without OCPP ([behaviour] standalone)"),
+}
+
+
 def explained(cmd: str, error: str) -> str:
     """A refusal of the daemon with what to do about it."""
     if error == "unsupported":
-        return f'{cmd}: this station cannot do that; simulation needs a simulated board (board = "simulated-ac")'
+        needed = _NEEDED.get(cmd, 'simulation needs a simulated board (board = "simulated-ac-1")')
+        return f"{cmd}: this station cannot do that; {needed}"
     return f"{cmd}: {error}"
 
 

@@ -54,7 +54,10 @@ def _check(args: argparse.Namespace) -> int:
         given["ocpp_versions"] = args.versions
     if args.config is None and "url" in given:
         given.setdefault("security_profile", None)
-    config = stationfile.load(args.config, given)
+    try:
+        config = stationfile.load(args.config, given)
+    except stationfile.StationFileError as error:
+        raise UsageError("\n".join(_named(each, args.config, given) for each in error.problems)) from None
     csms = config["csms"]
     if args.slot is not None:
         if args.slot not in csms["slots"]:
@@ -82,3 +85,11 @@ def _check(args: argparse.Namespace) -> int:
         profile["cert"], profile["key"] = own[0] if own else (None, None)
     station = config["station"]
     return run_check(profile, out=sys.stdout, json=args.json, vendor=station["vendor"], model=station["model"])
+
+
+def _named(problem: Any, file: str | None, given: dict[str, Any]) -> str:
+    """What is wrong, by the option that it was given by; without a station file everything was."""
+    name = problem.where.removeprefix("csms.")
+    if name in given and name in OPTIONS:
+        return f"{OPTIONS[name]}: {problem.text}"
+    return str(problem.text) if file is None else f"{file}: {problem}"

@@ -26,7 +26,6 @@ def add(commands: Any, *parents: argparse.ArgumentParser) -> None:
     evse("park", "a vehicle stops in the parking bay")
     evse("leave", "it drives out of the parking bay")
     plug = evse("plug", "a vehicle plugs in and asks for energy")
-    plug.add_argument("--connector", type=int, help="connector of the EVSE (default 1)")
     plug.add_argument("--phases", type=int, choices=(1, 2, 3), help="phases that the vehicle uses (default 1)")
     plug.add_argument("--current", type=float, metavar="A", help="amperes that it draws at most (default 32)")
     evse("unplug", "the vehicle leaves")
@@ -59,7 +58,7 @@ def add(commands: Any, *parents: argparse.ArgumentParser) -> None:
 
 
 def _call(args: argparse.Namespace) -> int:
-    names = ("evse", "connector", "phases", "current", "token", "kind", "evses", "code", "energy_wh")
+    names = ("evse", "phases", "current", "token", "kind", "evses", "code", "energy_wh")
     members = {name: getattr(args, name) for name in names if hasattr(args, name)}
     state = getattr(args, "state", None)
     if args.cmd == "network":

@@ -177,9 +177,9 @@ class Verbs:
             try:
                 at = parse_timestamp(at)
             except ValueError as error:
-                raise UsageError(f"clock: {error}") from None
+                raise UsageError(str(error)) from None
         elif at is None:
-            raise UsageError("clock: set or jump is missing")
+            raise UsageError("set or jump is missing")
         else:
             at = _number(request, "set")
         station.set_utc(at)
