@@ -70,8 +70,14 @@ def loads_own(text: str) -> Any:
 
 
 def as_read(text: str) -> Any:
-    """The value of text that `dumps` has just made: a copy of what it was given, as it will be read again."""
-    return _scan_own(text, 0)[0]  # no guard against bad text: there is none
+    """The value of text that `dumps` has just made: a copy of what it was given, as it will be read again.
+
+    Without any guard against bad text: never for text from elsewhere. Raises JsonError for endless nesting.
+    """
+    try:
+        return _scan_own(text, 0)[0]
+    except RecursionError:
+        raise JsonError("nested too deep") from None
 
 
 def dumps(value: Any) -> str:

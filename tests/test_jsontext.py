@@ -244,6 +244,8 @@ def test_own_text_is_read_without_guards_but_not_without_sense(jsontext):
     value = {"a": [1 << 70, 5, 0.5, "\u00e9", None, True], "b": {}}
     assert jsontext.loads_own(jsontext.dumps(value)) == value
     assert jsontext.as_read(jsontext.dumps(value)) == value
+    with pytest.raises(jsontext.JsonError, match="too deep"):
+        jsontext.as_read("[" * 200_000)
     for text in ('{"a":1', '{"a":1}x', "", "nonsense"):
         with pytest.raises(jsontext.JsonError):
             jsontext.loads_own(text)

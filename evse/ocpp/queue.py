@@ -221,9 +221,10 @@ class Outbox:
 
     def answered(self, id: str, payload: dict[str, Any]) -> bool:
         """Takes a CALLRESULT; False if nobody waits for it. In 2.1 an answer that breaks the schema is refused."""
-        flight = self._take(id)
-        if flight is None:
+        flight = self._flight
+        if flight is None or flight[0] != id:
             return False
+        self._flight = None
         _, action, read, what = flight
         try:
             # Systems in the field send times without a zone; refusing such answers would keep us from booting.
@@ -244,9 +245,10 @@ class Outbox:
 
     def refused(self, id: str, code: str, description: str) -> bool:
         """Takes a CALLERROR; False if nobody waits for it."""
-        flight = self._take(id)
-        if flight is None:
+        flight = self._flight
+        if flight is None or flight[0] != id:
             return False
+        self._flight = None
         self._ctx.log.warning("the CSMS refused a call", action=flight[1], code=code[:50], why=description[:255])
         self._refusals += 1
         if code == "SecurityError" and self._ctx.online:
@@ -256,13 +258,6 @@ class Outbox:
                 return True
         self._failed(flight[3], CsmsError(code, description))
         return True
-
-    def _take(self, id: str) -> tuple[str, str, Any, Any] | None:
-        flight = self._flight
-        if flight is None or flight[0] != id:
-            return None
-        self._flight = None
-        return flight
 
     def _timed_out(self) -> None:
         """The timer: was it set for the call in flight, or for one that was answered?"""
