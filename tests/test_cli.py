@@ -267,7 +267,8 @@ def test_colours_only_on_a_terminal_and_not_with_no_color(monkeypatch: pytest.Mo
 
 def test_status_says_why_there_is_no_connection() -> None:
     network = {"last_error": "nothing listens on localhost port 9000", "next_attempt_in_s": 7.6}
-    answer = {"identity": "A", "connection": "waiting", "version": None, "registration": None, "evses": []}
+    answer: dict[str, Any] = {"identity": "A", "connection": "waiting", "version": None, "registration": None}
+    answer["evses"] = []
     lines = status_text({**answer, "network": network}).splitlines()
     assert lines[:2] == ["A: waiting", "nothing listens on localhost port 9000; tried again in 8 s"]
     assert "nothing listens" not in status_text({**answer, "connection": "connected", "network": network})
