@@ -98,7 +98,7 @@ def test_c12_fr_04_a_cached_token_starts_the_energy_offer_at_once(version: str) 
 
 @versions2
 def test_errata_2_17_a_cable_that_goes_before_the_transaction_takes_the_authorization_with_it(version: str) -> None:
-    """The charging side, too, must not wait for the next vehicle. [E10.FR.01]"""
+    """The charging side, too, must not wait for the next vehicle."""
     station = WholeStation(board(socket=True), version=version, boot=False)
     station.connect()
     station.expect("BootNotification", answer=station.registration("Accepted", 86_400))
