@@ -747,3 +747,15 @@ def test_nothing_is_loaded_for_a_station_without_reservations(version: str) -> N
     bench.cut()
     bench.restart()
     assert bench.engine.loaded("reservation") is not None
+
+
+def test_H03_FR_11_a_transaction_that_began_with_the_cable_took_the_reservation_up() -> None:
+    start = [{"component": "TxCtrlr", "variable": "TxStartPoint", "value": "EVConnected"}]
+    bench, driver = station("2.1", variables=start)
+    reserve(bench, id=42)
+    driver.plug()
+    driver.tap("MINE")
+    (named,) = [event for _, event in driver.take() if "reservationId" in event]
+    assert named["reservationId"] == 42
+    driver.tap("MINE")
+    assert 42 not in [id for id, *_ in said(bench, driver)]

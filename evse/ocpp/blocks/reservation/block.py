@@ -91,7 +91,8 @@ class Block:
         found = self._match(evse, token, group)
         if found is None:
             return None
-        if evse is not None:
+        transactions = self.ctx.block("transactions")
+        if evse is not None and (transactions is None or transactions.current(evse.id) is None):
             self._used[evse.id] = found.id
         self._end([found])
         return found.id
