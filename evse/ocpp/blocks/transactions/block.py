@@ -99,6 +99,8 @@ class Block:
         if "Authorized" not in self._start_points() or any(evse.id in self.open for evse in grant.evses):
             return None
         evse = Evse(UNPLACED + grant.evses[0].id, [])
+        if (interrupted := self.open.get(evse.id)) is not None:
+            self._recovery.ends(interrupted)  # of before a power cut, and not told yet
         evse.authorized = grant.token
         tx = self.open[evse.id] = self._made(evse, "Idle")
         self.say(tx, STARTED, grant.trigger, state="Idle", grant=grant)
@@ -186,8 +188,11 @@ class Block:
             self._start_if(
                 evse, holds(evse, evse.id in self.bays), "RemoteStart" if remote else "CablePluggedIn", _connected(evse)
             )
-        elif not tx.resuming and tx.stop is None:
-            self.say(tx, UPDATED, "CablePluggedIn", state=_connected(evse))
+        elif tx.stop is None:
+            if tx.resuming and tx.connector is None:
+                self._recovery.settle(tx)  # there was no cable before: the register at the beginning is that of now
+            if not tx.resuming:
+                self.say(tx, UPDATED, "CablePluggedIn", state=_connected(evse))
 
     def on_authorized(self, evse: Evse, grant: Any) -> None:
         """`grant`: token, group, trigger, remote_start_id, reservation_id of the authorization that now lives."""
@@ -218,7 +223,7 @@ class Block:
             return
         if tx.stop is not None:
             self.end(tx, *tx.stop, state="Idle")
-        elif self.stop_points() & CONNECTION_LOST or (evse.authorized is None and self._is_last()):
+        elif self.stop_points() & CONNECTION_LOST or (evse.authorized is None and self.is_last()):
             self.end(tx, "EVCommunicationLost", tx.reason or "EVDisconnected", state="Idle")
             if evse.authorized is not None:
                 self.ctx.effect("stop", evse.id, "EVDisconnected")
@@ -229,7 +234,8 @@ class Block:
     def on_charging_state(self, evse: Evse, state: str) -> None:
         tx = self.open.get(evse.id)
         if tx is None:
-            if state == "Charging" and "EnergyTransfer" in self._start_points():
+            # Whatever TxStartPoint waits for, no energy flows untold; the lock or a signature is still to come.
+            if state == "Charging" and evse.id not in self._unlocked and "DataSigned" not in self._start_points():
                 self._start(evse, "ChargingStateChanged", state)
             return
         before = tx.state
@@ -298,11 +304,17 @@ class Block:
             return
         self.bays.discard(evse.id)
         if tx is not None and "ParkingBayOccupancy" in self.stop_points():
-            self.end(tx, "EVDeparted", tx.reason or "Local")
-            if evse.authorized is not None:
-                self.ctx.effect("stop", evse.id, "EVDisconnected")
+            if evse.authorized is None:
+                self.end(tx, "EVDeparted", tx.reason or "Local")
+                return
+            if tx.stop is None:  # the contactor has to open yet
+                self._await_stop(tx, "EVDeparted", tx.reason or "Local", None)
+            self.ctx.effect("stop", evse.id, "EVDisconnected")
         elif tx is not None and was_occupied:
-            self.say(tx, UPDATED, "EVDeparted")
+            if evse.plugged is None and evse.authorized is None and tx.stop is None and self.is_last():
+                self.end(tx, "EVDeparted", tx.reason or "Local")  # nothing else could end it
+            else:
+                self.say(tx, UPDATED, "EVDeparted")
 
     # -- start -----------------------------------------------------------------------------------------------------
 
@@ -357,9 +369,9 @@ class Block:
     def _ends(self, tx: Transaction, reason: str, trigger: str) -> bool:
         """Whether a transaction ends with its authorization."""
         final = reason in FINAL_REASONS or trigger == "ResetCommand"
-        return bool(final or self.stop_points() & AUTHORIZATION_LOST or (tx.evse.plugged is None and self._is_last()))
+        return bool(final or self.stop_points() & AUTHORIZATION_LOST or (tx.evse.plugged is None and self.is_last()))
 
-    def _is_last(self) -> bool:
+    def is_last(self) -> bool:
         """Without EV and authorization nothing but a parking bay could end a transaction later. [E. 1.1, warning]"""
         return "ParkingBayOccupancy" not in self.stop_points()
 

@@ -70,7 +70,7 @@ class Recovery:
         block = self._block
         if tx.stop is not None:
             self._end(tx)
-        elif tx.evse.plugged is None and self._ends_without_ev():
+        elif tx.evse.plugged is None and self._ends_without_ev(tx):
             block.end(tx, "EVCommunicationLost", "EVDisconnected", state="Idle")
             if tx.evse.authorized is not None:
                 self.ctx.effect("stop", tx.evse.id, "EVDisconnected")
@@ -81,8 +81,10 @@ class Recovery:
             tx.note_state(state, self.ctx.clock.now())
             block.say(tx, UPDATED, "TxResumed", state=state, samples=[sample] if sample else None)
 
-    def _ends_without_ev(self) -> bool:
+    def _ends_without_ev(self, tx: Transaction) -> bool:
         """Whether the transaction would have ended had the EV left before our eyes. [E09, E10]"""
+        if tx.evse.authorized is None and self._block.is_last():
+            return True
         ends_session = self.ctx.model.boolean("TxCtrlr", "StopTxOnEVSideDisconnect") is not False
         lost = CONNECTION_LOST | AUTHORIZATION_LOST if ends_session else CONNECTION_LOST
         return bool(self._block.stop_points() & lost)
