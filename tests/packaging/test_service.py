@@ -98,7 +98,8 @@ def test_scripts_are_plain_shell(script: str) -> None:
 def test_unit_and_script_put_the_station_before_other_programs() -> None:
     (nice,) = setting("Nice")
     assert int(nice) < 0
-    assert f"nice -n {nice} start-stop-daemon" in (SERVICE / "evse.init").read_text()
+    script = (SERVICE / "evse.init").read_text()
+    assert f'&& before="$before -n {nice}"' in script and "$before start-stop-daemon" in script
 
 
 def test_unit_and_script_agree_on_paths() -> None:
