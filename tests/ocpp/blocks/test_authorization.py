@@ -489,7 +489,7 @@ def test_C13_FR_02_offline_a_cached_token_charges_an_unknown_one_does_not(versio
     driver.tap("KNOWN")
     bench.drop()
     driver.tap("UNKNOWN")
-    assert driver.shown()[-1] == "card refused: Unknown"
+    assert driver.shown()[-1] == "card refused: no decision from the CSMS"
     driver.tap("KNOWN")
     assert is_charging(driver)
 
@@ -576,7 +576,7 @@ def test_a_csms_that_refuses_the_call_leaves_the_decision_to_the_offline_rules(v
     bench.expect("Authorize")
     bench.refuse("InternalError")
     driver.settle()
-    assert driver.shown()[-1] == "card refused: Unknown"
+    assert driver.shown()[-1] == "card refused: no decision from the CSMS"
     driver.tap("CARD")
     assert is_charging(driver)
 
@@ -589,7 +589,7 @@ def test_a_connection_that_breaks_during_a_check_decides_by_the_offline_rules_on
     bench.expect("Authorize")
     bench.drop()
     driver.settle()
-    assert driver.shown()[-1] == "card refused: Unknown"
+    assert driver.shown()[-1] == "card refused: no decision from the CSMS"
     bench.connect(version)
     driver.tap("CARD")
     assert is_charging(driver)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 TOKEN_LENGTH = 255
 DEFAULT_CONNECTION_TIMEOUT_S = 60
 ACCEPTED: dict[str, Any] = {"status": "Accepted"}
+UNDECIDED: dict[str, Any] = {"status": "Unknown"}  # to the station itself: the CSMS did not say
 # Kinds of token that the CSMS or nobody gave: there is nothing to ask. [C02.FR.01, C05.FR.01]
 UNASKED = ("Central", "NoAuthorization")
 
@@ -312,9 +313,9 @@ class Block:
         boolean = self.ctx.model.boolean
         unknown = bool(boolean("AuthCtrlr", "OfflineTxForUnknownIdEnabled"))
         if info is None:
-            return ACCEPTED if unknown else {"status": "Unknown"}
+            return ACCEPTED if unknown else UNDECIDED
         if boolean("AuthCtrlr", "LocalAuthorizeOffline") is False and not unknown:
-            return {"status": "Unknown"}
+            return UNDECIDED
         return info
 
     def _answered(self, token: Token, done: Done, answer: dict[str, Any] | None, error: CsmsError | None) -> None:
@@ -337,7 +338,8 @@ class Block:
         self._checking.remove(place)
         token, evses = place
         if info["status"] != "Accepted":
-            self._show(evses[0], f"card refused: {info['status']}")
+            why = "no decision from the CSMS" if info is UNDECIDED else info["status"]
+            self._show(evses[0], f"card refused: {why}")
             return
         group = _group(info)
         if group and group == self._master_group():

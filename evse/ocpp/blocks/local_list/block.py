@@ -72,8 +72,8 @@ class Block:
         full = request["updateType"] == "Full"
         if version <= 0:
             return refusal("InvalidValue", "a version is above 0", status="Failed")  # [D01.FR.18]
-        if not full and version <= self._version:
-            return {"status": "VersionMismatch"}  # [D01.FR.19]
+        if not full and version <= (self._version if self._text or self.ctx.version != "1.6" else 0):
+            return {"status": "VersionMismatch"}  # [D01.FR.19; 1.6 says 0 of an empty list, so 1 is above it]
         most = self.ctx.model.integer(CONTROLLER, "ItemsPerMessage")
         if most is not None and len(items) > most:
             return refusal("TooManyElements", f"{len(items)} items, at most {most}", status="Failed")  # [D01.FR.11]
