@@ -62,6 +62,11 @@ def provide_facts(
     def evse_of(evse: int | None) -> Evse:
         return evses[evse or 0]
 
+    def lock_problem(evse: int | None, connector: int | None) -> str | None:
+        """Where a plug is locked; a fixed cable is not. [G05.FR.02]"""
+        facts = evse_of(evse)
+        return None if facts.connectors[connector or 0].tethered else _boolean("ConnectorLockFailure" in facts.faults)
+
     def most_power(evse: int | None, _: int | None) -> dict[int, Any]:
         voltage_v = station.get("supply_voltage_v") or SUPPLY_VOLTAGE_V
         return {MOST: round(evse_of(evse).phases * voltage_v * evse_of(evse).max_current_a)}
@@ -77,6 +82,7 @@ def provide_facts(
     model.provide("EVSE", "Problem", lambda evse, _: _boolean(evse_of(evse).faults))
     model.provide("EVSE", "Power", lambda evse, _: _decimal(evse_of(evse).values.get(POWER, 0.0)), limits=most_power)
     model.provide("Connector", "ConnectorType", lambda evse, connector: evse_of(evse).connectors[connector or 0].type)
+    model.provide("ConnectorPlugRetentionLock", "Problem", lock_problem)
     model.provide("Connector", "SupplyPhases", lambda evse, _: str(evse_of(evse).phases))
     model.provide(
         "FiscalMetering", "EnergyImportRegister", lambda evse, _: _decimal(evse_of(evse).values.get(REGISTER))

@@ -205,6 +205,70 @@ def test_g01_a_fault_is_told_and_its_end_too(version: str) -> None:
     assert statuses(bench) == [(1, "Available")]
 
 
+LOCK = {"name": "ConnectorPlugRetentionLock", "evse": {"id": 1, "connectorId": 1}}
+
+
+def lock_problems(bench: Bench) -> list[str]:
+    """What the station says until it is silent of the lock of connector 1: values of Problem."""
+    events = [event for action, said in bench.settle() if action == "NotifyEvent" for event in said["eventData"]]
+    assert all(event["component"] == LOCK and event["variable"] == {"name": "Problem"} for event in events)
+    return [event["actualValue"] for event in events]
+
+
+@versions2
+def test_g05_fr_02_a_lock_that_fails_is_told_and_that_it_works_again(version: str) -> None:
+    bench = station(version, sockets=True)
+    bench.fact("fault", 1, "ConnectorLockFailure", "the lock did not confirm")
+    (said,) = [said for action, said in bench.settle() if action == "NotifyEvent"]
+    (event,) = said["eventData"]
+    assert (event["component"], event["variable"], event["actualValue"]) == (LOCK, {"name": "Problem"}, "true")
+    assert (event["trigger"], event["eventNotificationType"]) == ("Alerting", "HardWiredNotification")
+    assert bench.engine.model.get("ConnectorPlugRetentionLock", "Problem", evse=1, connector=1) == "true"
+    bench.fact("fault", 1, "GroundFailure", "6 mA")
+    bench.fact("cleared", 1, "ConnectorLockFailure")
+    assert lock_problems(bench) == ["false"]
+
+
+@versions2
+def test_g05_fr_02_a_lock_that_failed_in_an_outage_is_told_after_it(version: str) -> None:
+    bench = station(version, sockets=True)
+    bench.drop()
+    bench.fact("fault", 1, "ConnectorLockFailure", "the lock did not confirm")
+    bench.open(version)
+    assert lock_problems(bench) == ["true"]
+
+
+@versions2
+def test_g05_fr_02_what_a_broken_connection_took_is_said_again(version: str) -> None:
+    bench = station(version, sockets=True)
+    bench.fact("fault", 1, "ConnectorLockFailure", "the lock did not confirm")
+    bench.expect("StatusNotification")
+    bench.answer()
+    bench.expect("NotifyEvent")
+    bench.drop()
+    bench.open(version)
+    assert lock_problems(bench) == ["true"]
+
+
+@versions2
+def test_g05_fr_02_what_the_csms_does_not_take_is_said_once(version: str) -> None:
+    bench = station(version, sockets=True)
+    bench.fact("fault", 1, "ConnectorLockFailure", "the lock did not confirm")
+    bench.expect("StatusNotification")
+    bench.answer()
+    bench.expect("NotifyEvent")
+    bench.refuse("NotImplemented")
+    bench.fact("fault", 1, "GroundFailure", "6 mA")
+    assert lock_problems(bench) == []
+
+
+@versions
+def test_g05_fr_02_nothing_is_said_of_a_lock_in_1_6_nor_where_there_is_none(version: str) -> None:
+    bench = station(version, sockets=version == "1.6")
+    bench.fact("fault", 1, "ConnectorLockFailure", "the lock did not confirm")
+    assert {action for action, _ in bench.settle()} == {"StatusNotification"}
+
+
 @versions
 def test_a_fault_of_the_station_makes_every_connector_faulted(version: str) -> None:
     bench = station(version, evses=2)

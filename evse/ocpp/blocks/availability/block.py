@@ -25,6 +25,7 @@ ACTIVE = ("Charging", "SuspendedEV", "SuspendedEVSE")
 WARNINGS = ("EVCommunicationError", "ReaderFailure", "WeakSignal")
 # Errors after which a status counts as told: the CSMS has it, or will not take it.
 _NOT_TOLD = ("Disconnected", "Overflow", "Timeout")
+LOCK = "ConnectorPlugRetentionLock"
 
 
 class Block:
@@ -49,6 +50,8 @@ class Block:
         self._told: dict[tuple[int, int], dict[str, Any]] = {}
         self._sending: set[tuple[int, int]] = set()
         self._changed: dict[tuple[int, int], tuple[dict[str, Any], float]] = {}
+        self._locks: set[tuple[int, int]] = set()  # the CSMS was told that they have a problem
+        self._events = 0
         self._timer: Timer | None = None
         self._offline_since: float | None = None
         for component in ("ChargingStation", "EVSE", "Connector"):
@@ -198,6 +201,7 @@ class Block:
         reports = self._reports()
         if self.ctx.online:
             self._report(reports)
+            self._report_locks()
         else:
             # What differed once is reported after the outage, even if it is as before by then. [B04.FR.02]
             for key, report in reports.items():
@@ -246,6 +250,36 @@ class Block:
             self.refresh()
         elif error.code != "Overflow":
             self._told.pop(key, None)  # the CSMS may have it: what it was told before is no longer what it knows
+
+    def _report_locks(self) -> None:
+        """Tells of a plug lock that fails, or works again; 1.6 has no words for it. [G05.FR.02]"""
+        for evse in self.ctx.evses.values():
+            for id in evse.connectors:
+                problem = self.ctx.model.get(LOCK, "Problem", evse=evse.id, connector=id)
+                if problem is not None and (problem == "true") != ((evse.id, id) in self._locks):
+                    self._locks ^= {(evse.id, id)}
+                    self._say_lock(evse.id, id, problem)
+
+    def _say_lock(self, evse_id: int, connector_id: int, problem: str) -> None:
+        self._events += 1
+        at = timestamp(self.ctx.clock.resolve(self.ctx.clock.stamp()))
+        event = {
+            "eventId": self._events,
+            "timestamp": at,
+            "trigger": "Alerting",
+            "actualValue": problem,
+            "eventNotificationType": "HardWiredNotification",
+            "component": {"name": LOCK, "evse": {"id": evse_id, "connectorId": connector_id}},
+            "variable": {"name": "Problem"},
+        }
+        if problem == "false":
+            event["cleared"] = True
+
+        def said(_: Any, error: CsmsError | None) -> None:
+            if error is not None and error.code in _NOT_TOLD:
+                self._locks ^= {(evse_id, connector_id)}
+
+        self.ctx.call(self, "NotifyEvent", {"generatedAt": at, "seqNo": 0, "eventData": [event]}, said)
 
     def _permit(self, evse: Evse) -> None:
         permitted = self.is_operative(evse) and (self.transaction(evse) is not None or not self._is_held(evse.id))
