@@ -253,8 +253,9 @@ def test_half_a_line_before_an_unplugging_is_forgotten(keyboard: Keyboard, monke
 
 
 def test_another_kind_of_device_is_refused(tmp_path: Any) -> None:
+    loop = FakeLoop()
     before = len(os.listdir("/proc/self/fd"))
-    reading = Reading(FakeLoop(), "keyboard", {"device": "/dev/null"}).start()
+    reading = Reading(loop, "keyboard", {"device": "/dev/null"}).start()
     assert reading.faults == ["/dev/null: not a device of this kind"]
     reading.device.close()
     assert len(os.listdir("/proc/self/fd")) <= before
